@@ -1,0 +1,31 @@
+"""`python -m ftpkit COMMAND`: what the kit does from a shell.
+
+A command is a module with `add_arguments(parser)` and `main(args) -> exit status`, and one line in
+COMMANDS. The module is imported only when its command is called.
+"""
+
+import argparse
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "doctor": ("ftpkit.doctor", "say what is installed, found and missing; paste it into a bug report"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="python -m ftpkit", description="ftpkit from a shell")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    modules = {}
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name in argv[:1]:
+            modules[name] = import_module(module)
+            modules[name].add_arguments(command)
+    args = parser.parse_args(argv)
+    return modules[args.command].main(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
