@@ -13,7 +13,6 @@ from .activations import (
     sign,
     step,
 )
-from . import ftprop
 from .losses import LOSSES, Loss
 from .rules import RULES, Rule, as_rule, gradient_sign
 

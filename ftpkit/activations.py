@@ -77,8 +77,12 @@ class _OnceDifferentiable(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, grad, z):
+    def forward(grad, z):
         return grad.view_as(grad)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass  # a function of its own, or torch.func.grad refuses
 
     @staticmethod
     def backward(ctx, *grads):
@@ -91,15 +95,19 @@ class _OnceDifferentiable(torch.autograd.Function):
 def _apply(unit: Unit, z: Tensor, rule: Rule, scale: float | None, who: str) -> Tensor:
     if not isinstance(z, Tensor) or not z.is_floating_point():
         got = str(z.dtype) if isinstance(z, Tensor) else type(z).__name__
-        raise TypeError(
-            f"{who} takes a tensor of floating-point numbers, not {got}; convert it with .float()"
-        )
+        raise TypeError(f"{who} takes a tensor of floating-point numbers, not {got}; convert it with .float()")
+    _check_scale(scale)
     if not rule.weighted and scale is None and torch.is_grad_enabled() and z.requires_grad:
         raise ValueError(
             f"rule {rule.name!r} is unweighted and has no scale: pass scale=1/batch, "
             f"or call ftpkit.set_scale(model, 1/batch) before the step (ftpkit.train.fit does)"
         )
     return _Threshold.apply(z, unit, rule, scale)
+
+
+def _check_scale(scale: float | None) -> None:
+    if scale is not None and not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale is a positive number, usually 1 / (global batch), not {scale!r}")
 
 
 # --- the four units --------------------------------------------------------------------------------------------
@@ -114,8 +122,8 @@ def _step_forward(z):
 
 
 def _staircase_forward(z, steps):
-    # ceil after clamp: the same levels as clamp after ceil, and no -0.0 among them
-    return (z * (steps - 1)).clamp_(0, steps).ceil_().div_(steps)
+    # ceil after clamp: the same levels as clamp after ceil; 0 + before both: no -0.0 among them
+    return torch.add(0.0, z, alpha=steps - 1).clamp_(0, steps).ceil_().div_(steps)
 
 
 def _clamp_forward(z):
@@ -129,17 +137,13 @@ _SATURATED_RELU = Unit(_clamp_forward, ((0.5, 0.5, 1.0),))
 
 def _staircase(steps: int, form: str) -> Unit:
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
-        raise ValueError(
-            f"a staircase needs steps >= 2, an integer, not {steps!r}; for a single step use ftpkit.Step"
-        )
+        raise ValueError(f"a staircase needs steps >= 2, an integer, not {steps!r}; for a single step use ftpkit.Step")
     if form == "single":
         windows = ((0.5, 0.5, 1.0),)
     elif form == "sum":
         windows = tuple((i / (steps - 1), 1.0, 1 / steps) for i in range(steps))
     else:
-        raise ValueError(
-            f"form is 'single' (one layer loss over [0, 1]) or 'sum' (one at each step), not {form!r}"
-        )
+        raise ValueError(f"form is 'single' (one layer loss over [0, 1]) or 'sum' (one at each step), not {form!r}")
     return Unit(partial(_staircase_forward, steps=steps), windows)
 
 
@@ -148,8 +152,7 @@ class Activation(nn.Module):
 
     def __init__(self, unit: Unit, rule: Rule | str, scale: float | None = None):
         super().__init__()
-        if scale is not None and not (math.isfinite(scale) and scale > 0):
-            raise ValueError(f"scale is a positive number, usually 1 / (global batch), not {scale!r}")
+        _check_scale(scale)
         self.unit, self.rule, self.scale = unit, as_rule(rule), scale
 
     def forward(self, z: Tensor) -> Tensor:
@@ -205,7 +208,7 @@ class QuantReLU(Activation):
     """The paper's staircase: h = clamp(ceil(z (k - 1)), 0, k) / k with k = steps thresholds and k + 1 levels.
 
     z: any shape, any floating dtype; h: levels 0, 1/k, ..., 1. The thresholds are i / (k - 1), i = 0 ... k-1: z = 0
-    gives 0, z = 1 gives (k - 1) / k, the top level needs z > 1. Equal to the mean of k steps at those thresholds,
+    gives 0, z = 1 gives (k - 1) / k, the top level needs z > 1, a NaN stays a NaN. Equal to the mean of k steps at those thresholds,
     exactly when k - 1 is a power of two, else within an ulp of a threshold.
     Backward, form="single" (the paper's): loss.derivative(2z - 1, t) * abs(g), so SSTE passes g on 0 <= z <= 1 and
     FTP-SH sends g (1 - tanh(2z - 1)^2), the same for every k. form="sum": (1/k) sum_i loss.derivative(z - i/(k-1), t) *
@@ -225,9 +228,7 @@ class QuantReLU(Activation):
         self.steps, self.form = steps, form
 
     def extra_repr(self) -> str:
-        return f"{self.steps}, {self.rule.name!r}" + (
-            "" if self.form == "single" else f", form={self.form!r}"
-        )
+        return f"{self.steps}, {self.rule.name!r}" + ("" if self.form == "single" else f", form={self.form!r}")
 
 
 class SaturatedReLU(Activation):
@@ -267,9 +268,7 @@ def step(z: Tensor, rule: Rule | str, *, scale: float | None = None) -> Tensor:
     return _apply(_STEP, z, as_rule(rule), scale, "step")
 
 
-def quant_relu(
-    z: Tensor, steps: int, rule: Rule | str, *, form: str = "single", scale: float | None = None
-) -> Tensor:
+def quant_relu(z: Tensor, steps: int, rule: Rule | str, *, form: str = "single", scale: float | None = None) -> Tensor:
     """`QuantReLU` as a function.
 
     >>> quant_relu(torch.tensor([0.0, 0.5, 2.0]), 5, "FTP-SH").tolist()
@@ -292,6 +291,7 @@ def set_scale(model: nn.Module, scale: float) -> None:
 
     >>> set_scale(nn.Sequential(Sign(Rule("Hinge", weighted=False))), 1 / 100)
     """
+    _check_scale(scale)
     for module in model.modules():
         if isinstance(module, Activation):
             module.scale = scale

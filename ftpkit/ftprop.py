@@ -66,9 +66,7 @@ def split(model: nn.Module) -> list[Layer]:
         else:
             transform.append(module)
     if not layers:
-        raise ValueError(
-            "the model has no threshold activation, so there are no targets to set; use ftpkit.Sign"
-        )
+        raise ValueError("the model has no threshold activation, so there are no targets to set; use ftpkit.Sign")
     return [*layers, Layer(nn.Sequential(*transform), None)]
 
 
@@ -92,7 +90,8 @@ def minibatch_step(
     model: as for `split`. x: inputs, dimension 0 the batch of size B. y: labels, as ``loss(z_l, y)`` takes them.
     optimizer: holds the weights W_1 ... W_l; all layers' gradients are taken at the weights of the forward pass, then
     it takes one step. An unweighted rule uses its activation's scale, or 1 / B where none is set.
-    Returns one `LayerStep` per layer, first layer first. Raises as `split`, and ValueError for targets outside {-1, 0, +1}.
+    Returns one `LayerStep` per layer, first layer first. Raises as `split`, and ValueError for targets outside
+    {-1, 0, +1}.
 
     >>> from ftpkit import Sign
     >>> _ = torch.manual_seed(0)
@@ -127,9 +126,7 @@ def minibatch_step(
             unit, rule = layers[d].activation.unit, layers[d].activation.rule
             z = Z[d].detach()
             t = _checked(rule, rule.targets(g, z, H[d]), z)  # eq. 2
-            weight = (
-                g.abs() if rule.weighted else torch.full_like(z, layers[d].activation.scale or 1 / len(x))
-            )  # eq. 3
+            weight = g.abs() if rule.weighted else torch.full_like(z, layers[d].activation.scale or 1 / len(x))  # eq. 3
             L = (unit.loss_value(rule, z, t) * weight).sum()
             steps.append(LayerStep(z, H[d], t, weight, L))
             g = _descend(layers[d], below[d], Z[d], unit.loss_derivative(rule, z, t) * weight)
@@ -138,7 +135,7 @@ def minibatch_step(
 
 
 def _descend(layer: Layer, h_below: Tensor, z: Tensor, dL_dz: Tensor | None) -> Tensor | None:
-    """Add dL_d/dW_d to the weights' .grad and return dL_d/dh_{d-1}; None at the first layer, below which lie the data."""
+    """Add dL_d/dW_d to the weights' .grad and return dL_d/dh_{d-1}; None at the first layer, above the data."""
     weights = [w for w in layer.transform.parameters() if w.requires_grad]
     wanted = [h_below, *weights] if h_below.requires_grad else weights
     if not wanted:

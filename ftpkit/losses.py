@@ -72,11 +72,7 @@ class Loss:
         for part in ("value", "derivative"):
             out = getattr(self, part)(z, t)
             if not isinstance(out, Tensor) or not out.is_floating_point() or out.shape != z.shape:
-                got = (
-                    f"{out.dtype} of shape {tuple(out.shape)}"
-                    if isinstance(out, Tensor)
-                    else type(out).__name__
-                )
+                got = f"{out.dtype} of shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
                 raise TypeError(
                     f"{part}(z, t) of loss {self.name!r} must work elementwise and return floats of z's shape, "
                     f"but for z of shape (1, 3) it returned {got}"
@@ -141,8 +137,7 @@ def _soft_hinge_derivative(z, t):
 
 def _soft_hinge_fused(g, z, center, half_width):
     if center != 0 or half_width != 1:
-        shift = torch.full((), -center / half_width, dtype=z.dtype, device=z.device)
-        z = torch.add(shift, z, alpha=1 / half_width)
+        z = torch.add(-center / half_width, z, alpha=1 / half_width)
     return torch.ops.aten.tanh_backward(g, torch.tanh(z))
 
 
@@ -156,9 +151,7 @@ def _sigmoid_derivative(z, t):
 
 def _trapezoid_value(z, t):
     m = (t * z).clamp(-2, 2)
-    ramp = (m.abs() - 1).clamp(
-        min=0
-    ) ** 2 / 2  # what the slopes between 1 and 2 take away from the straight line
+    ramp = (m.abs() - 1).clamp(min=0) ** 2 / 2  # what the slopes between 1 and 2 take away from the straight line
     return 1.5 - m + torch.sign(m) * ramp
 
 

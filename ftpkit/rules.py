@@ -45,9 +45,7 @@ class Rule:
     targets: Callable[[Tensor, Tensor, Tensor], Tensor] = gradient_sign
     weighted: bool = True
     name: str = ""
-    _origin: str = field(
-        default="", compare=False, repr=False
-    )  # "my_rules.py:MyRule" when it came from a file
+    _origin: str = field(default="", compare=False, repr=False)  # "my_rules.py:MyRule" when it came from a file
 
     def __post_init__(self):
         if isinstance(self.loss, str):
@@ -63,9 +61,7 @@ class Rule:
         if RULES.get(self.name) == self:
             return f"RULES[{self.name!r}]"
         targets = (
-            ""
-            if self.targets is gradient_sign
-            else f", targets={getattr(self.targets, '__name__', self.targets)}"
+            "" if self.targets is gradient_sign else f", targets={getattr(self.targets, '__name__', self.targets)}"
         )
         return f"Rule({self.loss.name!r}{targets}{'' if self.weighted else ', weighted=False'})"
 
@@ -124,18 +120,14 @@ def as_rule(rule: Rule | str) -> Rule:
     if isinstance(rule, Rule):
         return rule
     if not isinstance(rule, str):
-        raise TypeError(
-            f"a rule is an ftpkit.Rule or a name in ftpkit.RULES, not {type(rule).__name__}: {rule!r}"
-        )
+        raise TypeError(f"a rule is an ftpkit.Rule or a name in ftpkit.RULES, not {type(rule).__name__}: {rule!r}")
     file, colon, name = rule.rpartition(":")
     return _rule_from_file(rule, Path(file), name) if colon and file.endswith(".py") else RULES[rule]
 
 
 def _rule_from_file(spec: str, file: Path, name: str) -> Rule:
     if not file.is_file():
-        raise FileNotFoundError(
-            f"rule {spec!r}: there is no file {file} in {Path.cwd()}; name it with its folder"
-        )
+        raise FileNotFoundError(f"rule {spec!r}: there is no file {file} in {Path.cwd()}; name it with its folder")
     version = abs(hash((file.resolve(), file.stat().st_mtime_ns)))  # one module per state of the file
     module_name = f"ftpkit_rules_{file.stem}_{version}"
     if module_name not in sys.modules:

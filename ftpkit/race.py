@@ -1,0 +1,256 @@
+"""Races: the same networks, seeds, images and budget under different activations and rules, and what may be concluded.
+
+A race first chooses each contestant's learning rate from one common grid on held-out *training* images, then trains
+every contestant once per seed on all training images and keeps, for each test image, whether it was classified
+correctly: differences can be paired by seed and by image.
+"""
+
+import argparse
+import base64
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from . import data, models, train
+from .activations import QuantReLU, SaturatedReLU, Sign, Step
+from .losses import Table
+from .rules import as_rule
+
+RESULTS = Path(__file__).parent.parent / "data" / "results"
+
+NETWORKS = Table({"mlp": models.MLP, "convnet4": models.ConvNet4}, kind="network")
+
+
+def as_activation(contestant: str) -> Callable[[], nn.Module]:
+    """The activation factory that a contestant's name stands for.
+
+    "relu", "saturated-relu", "sign:RULE", "step:RULE", "staircase-K:RULE" with K steps; RULE as for `as_rule`, so a
+    rule from a file races as "sign:my_rules.py:MyRule". Raises UnknownName (a ValueError) for anything else.
+
+    >>> as_activation("staircase-3:FTP-SH")()
+    QuantReLU(3, 'FTP-SH')
+    """
+    kind, _, rule = contestant.partition(":")
+    if rule and kind.startswith("staircase-") and kind[10:].isdigit():
+        return partial(QuantReLU, int(kind[10:]), as_rule(rule))
+    if bool(rule) != (kind in ("sign", "step")):
+        kind = contestant  # a rule too many, or one missing: not a name of the table
+    factory = Table(
+        {"relu": nn.ReLU, "saturated-relu": SaturatedReLU, "sign": Sign, "step": Step, "staircase-3": None},
+        kind="activation (write sign:RULE, step:RULE or staircase-K:RULE)",
+    )[kind]
+    return partial(factory, as_rule(rule)) if rule else factory
+
+
+@dataclass(frozen=True)
+class Race:
+    """Everything that decides a race's result, so that two runs of one race can be told from runs of two races.
+
+    network: a name in `NETWORKS`. contestants: see `as_activation`. lrs: the common grid of learning rates; with more
+    than one, each contestant takes the best mean accuracy over `lr_seeds` seeds on `held_out` training images. seeds:
+    how many final runs, with seeds 0, 1, ...; all on the bundled training set. test: whose test images count.
+    """
+
+    network: str
+    contestants: tuple[str, ...]
+    lrs: tuple[float, ...]
+    epochs: int
+    seeds: int = 10
+    lr_seeds: int = 3
+    held_out: int = 2000
+    batch_size: int = 100
+    one_cycle: bool = True
+    test: str = "fashion-mnist"
+
+
+_SIGNS = ("relu", *(f"sign:{rule}" for rule in "STE SSTE FTP-SH Ramp Hinge LogLoss Perceptron".split()))
+_CONVNET = ("relu", "saturated-relu", "sign:SSTE", "sign:FTP-SH", "staircase-3:SSTE", "staircase-3:FTP-SH")
+
+RACES = Table(
+    {
+        "mlp": Race("mlp", _SIGNS, (1e-3, 3e-3, 1e-2), epochs=10),
+        "mlp-live": Race("mlp", _SIGNS, (3e-3,), epochs=3, test="fashion-mnist-12k"),
+        "convnet4": Race("convnet4", _CONVNET, (3e-4, 1e-3, 3e-3), epochs=8, seeds=5, lr_seeds=1),
+    },
+    kind="race",
+)
+
+
+def run(race: Race, out: Path | None = None, progress: bool = True) -> dict:
+    """Run a race and return its result as plain data: settings, provenance, chosen learning rates, one record per run.
+
+    out: a JSON file, rewritten whole after every run; an interrupted race goes on where it stopped. Raises
+    FileExistsError when `out` holds a race with other settings, and leaves it as it is.
+    """
+    settings = json.loads(json.dumps(asdict(race)))
+    result = {"settings": settings, "provenance": provenance(), "lr_search": [], "runs": []}
+    if out is not None and out.exists():
+        result = json.loads(out.read_text())
+        differing = [key for key in settings if result["settings"].get(key) != settings[key]]
+        if differing:
+            raise FileExistsError(f"{out} holds another race: {', '.join(differing)} differ; name another --out")
+
+    images = data.load("fashion-mnist-12k")
+    rest, held = data.holdout(images.train, race.held_out)
+    test = images.test if race.test == images.name else data.load(race.test).test
+
+    search = race.contestants if len(race.lrs) > 1 else ()
+    todo = [("lr_search", c, lr, seed) for c in search for lr in race.lrs for seed in range(race.lr_seeds)]
+    todo += [("runs", c, None, seed) for seed in range(race.seeds) for c in race.contestants]
+    done = {
+        (part, r["contestant"], r["lr"] if part == "lr_search" else None, r["seed"])
+        for part in ("lr_search", "runs")
+        for r in result[part]
+    }
+    for part, contestant, lr, seed in tqdm([job for job in todo if job not in done], disable=not progress):
+        if part == "lr_search":
+            record = _one_run(race, contestant, lr, 1000 + seed, rest, held)
+            result[part].append({**record, "seed": seed})
+        else:
+            result[part].append(_one_run(race, contestant, best_lr(result, contestant), seed, images.train, test, True))
+        if out is not None:
+            _write(out, result)
+    return result
+
+
+def _one_run(race, contestant, lr, seed, train_split, test_split, keep_images=False) -> dict:
+    torch.manual_seed(seed)
+    model = NETWORKS[race.network](as_activation(contestant))
+    budget = dict(epochs=race.epochs, batch_size=race.batch_size, one_cycle=race.one_cycle, seed=seed)
+    history = train.fit(model, train_split, lr=lr, progress=False, **budget)
+    correct = (train.predict(model, test_split) == test_split.labels).cpu().numpy()
+    record = {"contestant": contestant, "lr": lr, "seed": seed, "accuracy": float(correct.mean())}
+    if keep_images:
+        record["train_loss"] = [round(epoch["train_loss"], 5) for epoch in history]
+        record["images"] = len(correct)
+        record["correct"] = base64.b64encode(np.packbits(correct).tobytes()).decode()
+    return record
+
+
+def best_lr(result: dict, contestant: str) -> float:
+    """The learning rate with the best mean held-out accuracy; the smaller one of two that tie."""
+    lrs = result["settings"]["lrs"]
+    if len(lrs) == 1:
+        return lrs[0]
+    scores = {
+        lr: [r["accuracy"] for r in result["lr_search"] if (r["contestant"], r["lr"]) == (contestant, lr)] for lr in lrs
+    }
+    return max(sorted(scores), key=lambda lr: np.mean(scores[lr]))
+
+
+def correct(result: dict, contestant: str) -> np.ndarray:
+    """Which test images each seed's network classified correctly: bool, shape (seeds, images)."""
+    runs = sorted((r for r in result["runs"] if r["contestant"] == contestant), key=lambda r: r["seed"])
+    if not runs:
+        raise ValueError(f"no runs of {contestant!r}; this race has {', '.join(result['settings']['contestants'])}")
+    bits = [np.unpackbits(np.frombuffer(base64.b64decode(r["correct"]), np.uint8)) for r in runs]
+    return np.array(bits, dtype=bool)[:, : runs[0]["images"]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two accuracies, in percentage points, with its 95 % interval; `shown` if that excludes 0."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def shown(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+    def __str__(self):
+        verdict = "" if self.shown else ", no difference shown"
+        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]{verdict}"
+
+
+def difference(a: np.ndarray, b: np.ndarray, resamples: int = 4000, seed: int = 0) -> Difference:
+    """Mean accuracy of a minus that of b in percentage points, paired by seed and by test image.
+
+    a, b: bool, shape (seeds, images), the same seeds and images in the same order, as `correct` returns them. The 95 %
+    interval is a bootstrap that redraws seeds and images independently (the pigeonhole bootstrap, Owen 2007,
+    arXiv:0712.1111; it errs on the wide side). Raises ValueError when the shapes differ.
+
+    >>> rng = np.random.default_rng(0)
+    >>> a = rng.random((10, 2000)) < 0.9
+    >>> difference(a, a).shown, difference(a, a & (rng.random((10, 2000)) < 0.9)).shown
+    (False, True)
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"paired runs need the same seeds and images, but the shapes are {a.shape} and {b.shape}")
+    gap = 100.0 * (a.astype(np.float32) - b.astype(np.float32))
+    rng = np.random.default_rng(seed)
+    seeds, images = gap.shape
+    by_image = rng.multinomial(seeds, np.full(seeds, 1 / seeds), resamples) / seeds @ gap  # (resamples, images)
+    means = [row @ rng.multinomial(images, np.full(images, 1 / images)) / images for row in by_image]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Difference(float(gap.mean()), float(low), float(high))
+
+
+def load(name: str) -> dict:
+    """The committed result of a race, by its name in `RACES`; FileNotFoundError names the command that makes it."""
+    path = RESULTS / f"race_{name}.json"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path.name} in data/results; make it with python -m ftpkit race {name}")
+    return json.loads(path.read_text())
+
+
+def provenance() -> dict:
+    """Versions, device and commit that a result was made with."""
+    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=RESULTS.parent, capture_output=True, text=True)
+    return {
+        "commit": git.stdout.strip() or "unknown",
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _write(path: Path, result: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("race", help=f"one of: {', '.join(RACES)}")
+    parser.add_argument("--seeds", type=int, help="number of final runs of each contestant, instead of the race's own")
+    parser.add_argument("--epochs", type=int, help="epochs of each run, instead of the race's own")
+    parser.add_argument(
+        "--contestants", nargs="+", help="as relu, sign:FTP-SH, staircase-3:SSTE, sign:my_rules.py:MyRule"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="JSON file to write or go on with; default data/results/race_NAME.json"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    own = {key: value for key in ("seeds", "epochs", "contestants") if (value := getattr(args, key)) is not None}
+    race = replace(RACES[args.race], **own)
+    out = args.out or RESULTS / f"race_{args.race}.json"
+    print(summary(run(race, out)))
+    return 0
+
+
+def summary(result: dict) -> str:
+    """A table of the race: contestant, learning rate, mean accuracy in %, standard error, number of seeds."""
+    lines = [f"{'contestant':24} {'lr':>8} {'accuracy %':>12} {'s.e.':>6} {'seeds':>6}"]
+    for contestant in result["settings"]["contestants"]:
+        accuracies = 100 * correct(result, contestant).mean(axis=1)
+        error = accuracies.std(ddof=1) / len(accuracies) ** 0.5 if len(accuracies) > 1 else float("nan")
+        lr = best_lr(result, contestant)
+        lines.append(f"{contestant:24} {lr:8g} {accuracies.mean():12.2f} {error:6.2f} {len(accuracies):6d}")
+    return "\n".join(lines)
