@@ -187,8 +187,8 @@ class Sign(Activation):
 class Step(Activation):
     """The {0, 1} threshold h = 1 if z > 0 else 0 = (Sign + 1) / 2; step(0) = 0.
 
-    As `Sign` otherwise. Because h moves half as far as Sign's output does, the gradient is loss.derivative(z, t) *
-    abs(g) / 2. (The authors' {0, 1} SSTE instead passes g on 0 <= z <= 1, one-sided: that window belongs to a saturated
+    As `Sign` otherwise; a NaN gives 0. Because h moves half as far as Sign's output does, the gradient is
+    loss.derivative(z, t) * abs(g) / 2. (The authors' {0, 1} SSTE instead passes g on 0 <= z <= 1, one-sided: that window belongs to a saturated
     ReLU, whose slope it is, not to a step at 0. It is what ``QuantReLU(steps, "SSTE")`` does.)
 
     >>> z = torch.tensor([-2.0, 0.0, 0.5], requires_grad=True)
@@ -208,8 +208,8 @@ class QuantReLU(Activation):
     """The paper's staircase: h = clamp(ceil(z (k - 1)), 0, k) / k with k = steps thresholds and k + 1 levels.
 
     z: any shape, any floating dtype; h: levels 0, 1/k, ..., 1. The thresholds are i / (k - 1), i = 0 ... k-1: z = 0
-    gives 0, z = 1 gives (k - 1) / k, the top level needs z > 1, a NaN stays a NaN. Equal to the mean of k steps at those thresholds,
-    exactly when k - 1 is a power of two, else within an ulp of a threshold.
+    gives 0, z = 1 gives (k - 1) / k, the top level needs z > 1; a NaN stays a NaN. Equal to the mean of k steps at
+    those thresholds, exactly when k - 1 is a power of two, else within an ulp of a threshold.
     Backward, form="single" (the paper's): loss.derivative(2z - 1, t) * abs(g), so SSTE passes g on 0 <= z <= 1 and
     FTP-SH sends g (1 - tanh(2z - 1)^2), the same for every k. form="sum": (1/k) sum_i loss.derivative(z - i/(k-1), t) *
     abs(g). Raises ValueError for steps < 2 or another form; otherwise as `Sign`.

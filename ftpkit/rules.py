@@ -45,7 +45,7 @@ class Rule:
     targets: Callable[[Tensor, Tensor, Tensor], Tensor] = gradient_sign
     weighted: bool = True
     name: str = ""
-    _origin: str = field(default="", compare=False, repr=False)  # "my_rules.py:MyRule" when it came from a file
+    _origin: str = field(default="", init=False, compare=False, repr=False)  # "my_rules.py:MyRule", from a file
 
     def __post_init__(self):
         if isinstance(self.loss, str):
@@ -79,12 +79,12 @@ class Rule:
     def __reduce__(self):
         if self._origin:
             return as_rule, (self._origin,)
-        if RULES.get(self.name) == self:
+        if _BUILT_IN.get(self.name) == self:
             return as_rule, (self.name,)
         functions = [self.loss.value, self.loss.derivative, self.targets, *filter(None, [self.loss.fused])]
         for function in functions:
             home, path = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
-            if home in (None, "__main__") or "<" in path:
+            if home in (None, "__main__") or home.startswith(_FROM_FILE) or "<" in path:
                 raise pickle.PicklingError(
                     f"rule {self.name!r} cannot be saved, because {path or function!r} exists only in this session; "
                     f"put the rule into a file, say my_rules.py, and name it 'my_rules.py:MyRule'"
@@ -106,6 +106,8 @@ for _name, _loss in {
     "SquaredHinge": "SquaredHinge",
 }.items():
     RULES[_name] = Rule(_loss, name=_name)
+_BUILT_IN = dict(RULES)  # a new process knows these by name; whatever is added to RULES later it does not
+_FROM_FILE = "ftpkit_rules_"  # modules made from a named file, which no new process can import
 
 
 def as_rule(rule: Rule | str) -> Rule:
@@ -129,12 +131,15 @@ def _rule_from_file(spec: str, file: Path, name: str) -> Rule:
     if not file.is_file():
         raise FileNotFoundError(f"rule {spec!r}: there is no file {file} in {Path.cwd()}; name it with its folder")
     version = abs(hash((file.resolve(), file.stat().st_mtime_ns)))  # one module per state of the file
-    module_name = f"ftpkit_rules_{file.stem}_{version}"
+    module_name = f"{_FROM_FILE}{file.stem}_{version}"
     if module_name not in sys.modules:
         module_spec = importlib.util.spec_from_file_location(module_name, file)
-        module = importlib.util.module_from_spec(module_spec)
-        module_spec.loader.exec_module(module)
-        sys.modules[module_name] = module
+        sys.modules[module_name] = module = importlib.util.module_from_spec(module_spec)
+        try:
+            module_spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[module_name]
+            raise
     module = sys.modules[module_name]
     found = getattr(module, name, None)
     if found is None:
@@ -144,4 +149,6 @@ def _rule_from_file(spec: str, file: Path, name: str) -> Rule:
         found = Rule(found)
     if not isinstance(found, Rule):
         raise TypeError(f"{name!r} in {file} is a {type(found).__name__}; it must be an ftpkit.Rule")
-    return replace(found, name=name, _origin=spec)
+    found = replace(found, name=name)
+    object.__setattr__(found, "_origin", spec)
+    return found
