@@ -188,8 +188,9 @@ class Step(Activation):
     """The {0, 1} threshold h = 1 if z > 0 else 0 = (Sign + 1) / 2; step(0) = 0.
 
     As `Sign` otherwise; a NaN gives 0. Because h moves half as far as Sign's output does, the gradient is
-    loss.derivative(z, t) * abs(g) / 2. (The authors' {0, 1} SSTE instead passes g on 0 <= z <= 1, one-sided: that window belongs to a saturated
-    ReLU, whose slope it is, not to a step at 0. It is what ``QuantReLU(steps, "SSTE")`` does.)
+    loss.derivative(z, t) * abs(g) / 2. (The authors' {0, 1} SSTE instead passes g on 0 <= z <= 1, one-sided: that
+    window belongs to a saturated ReLU, whose slope it is, not to a step at 0. It is what ``QuantReLU(steps, "SSTE")``
+    does.)
 
     >>> z = torch.tensor([-2.0, 0.0, 0.5], requires_grad=True)
     >>> h = Step("SSTE")(z)
