@@ -77,6 +77,7 @@ endif
 	  echo 'Making .venv ...'; rm -rf .venv; "$(PYTHON)" -m venv .venv; fi
 	@touch .venv/.installing
 	@echo 'Installing the kit and what it stands on (several GB the first time) ...'
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || { rm -f .venv/.installing; exit 1; }
+	@trap 'exit 130' HUP INT TERM; \
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || { rm -f .venv/.installing; exit 1; }
 	@printf '%s' "$$(pwd -P)" > $@
 	@rm .venv/.installing

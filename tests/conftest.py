@@ -1,0 +1,21 @@
+"""What all tests share. Fixtures that one file needs live in that file."""
+
+import os
+
+import hygiene
+import hypothesis
+
+# On a busy machine a slow example is no failure; in CI the same examples are drawn every time.
+hypothesis.settings.register_profile("ftpkit", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("ftpkit")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say, whenever notebooks ran, how much of them was not compared."""
+    notebooks = sorted((config.rootpath / "notebooks").glob("*.ipynb"))
+    if not config.option.nbval or not notebooks:
+        return
+    books = [hygiene.read(path) for path in notebooks]
+    cells = sum(cell["cell_type"] == "code" for nb in books for cell in nb["cells"])
+    excused = sum(len(hygiene.excused(nb)) for nb in books)
+    terminalreporter.write_line(f"notebooks: {cells} code cells, {excused} of them excused from comparison")
