@@ -52,13 +52,27 @@ def as_activation(contestant: str) -> Callable[[], nn.Module]:
     return partial(factory, as_rule(rule)) if rule else factory
 
 
+def label(contestant: str) -> str:
+    """How figures and tables call a contestant.
+
+    >>> [label(c) for c in ("relu", "saturated-relu", "sign:FTP-SH", "staircase-3:SSTE")]
+    ['ReLU', 'Saturated ReLU', 'FTP-SH', 'SSTE, 3 steps']
+    """
+    kind, _, rule = contestant.partition(":")
+    rule = rule.rpartition(":")[2]  # of my_rules.py:MyRule, the name
+    if kind.startswith("staircase-"):
+        return f"{rule}, {kind[10:]} steps"
+    return {"relu": "ReLU", "saturated-relu": "Saturated ReLU", "sign": rule, "step": f"{rule}, step"}[kind]
+
+
 @dataclass(frozen=True)
 class Race:
     """Everything that decides a race's result, so that two runs of one race can be told from runs of two races.
 
     network: a name in `NETWORKS`. contestants: see `as_activation`. lrs: the common grid of learning rates; with more
     than one, each contestant takes the best mean accuracy over `lr_seeds` seeds on `held_out` training images. seeds:
-    how many final runs, with seeds 0, 1, ...; all on the bundled training set. test: whose test images count.
+    how many final runs, with seeds 0, 1, ...; train_size: how many bundled training images, balanced by class. test:
+    the data set whose test images count.
     """
 
     network: str
@@ -68,6 +82,7 @@ class Race:
     seeds: int = 10
     lr_seeds: int = 3
     held_out: int = 2000
+    train_size: int = 10_000
     batch_size: int = 100
     one_cycle: bool = True
     test: str = "fashion-mnist"
@@ -80,29 +95,34 @@ RACES = Table(
     {
         "mlp": Race("mlp", _SIGNS, (1e-3, 3e-3, 1e-2), epochs=10),
         "mlp-live": Race("mlp", _SIGNS, (3e-3,), epochs=3, test="fashion-mnist-12k"),
+        "convnet4-live": Race("convnet4", _CONVNET, (1e-3,), epochs=2, train_size=2000, test="fashion-mnist-12k"),
         "convnet4": Race("convnet4", _CONVNET, (3e-4, 1e-3, 3e-3), epochs=8, seeds=5, lr_seeds=1),
     },
     kind="race",
 )
 
 
-def run(race: Race, out: Path | None = None, progress: bool = True) -> dict:
+def run(race: Race, out: Path | None = None, device: str = "cpu", progress: bool = True) -> dict:
     """Run a race and return its result as plain data: settings, provenance, chosen learning rates, one record per run.
 
     out: a JSON file, rewritten whole after every run; an interrupted race goes on where it stopped. Raises
     FileExistsError when `out` holds a race with other settings, and leaves it as it is.
     """
     settings = json.loads(json.dumps(asdict(race)))
-    result = {"settings": settings, "provenance": provenance(), "lr_search": [], "runs": []}
+    result = {"settings": settings, "provenance": provenance(device), "lr_search": [], "runs": []}
     if out is not None and out.exists():
         result = json.loads(out.read_text())
         differing = [key for key in settings if result["settings"].get(key) != settings[key]]
         if differing:
             raise FileExistsError(f"{out} holds another race: {', '.join(differing)} differ; name another --out")
 
-    images = data.load("fashion-mnist-12k")
-    rest, held = data.holdout(images.train, race.held_out)
-    test = images.test if race.test == images.name else data.load(race.test).test
+    images = data.load("fashion-mnist-12k", device=device)
+    train_split = images.train
+    if race.train_size < len(train_split):
+        train_split = data.holdout(train_split, race.train_size)[1]
+    if len(race.lrs) > 1:
+        rest, held = data.holdout(train_split, race.held_out)
+    test = images.test if race.test == images.name else data.load(race.test, device=device).test
 
     search = race.contestants if len(race.lrs) > 1 else ()
     todo = [("lr_search", c, lr, seed) for c in search for lr in race.lrs for seed in range(race.lr_seeds)]
@@ -117,7 +137,7 @@ def run(race: Race, out: Path | None = None, progress: bool = True) -> dict:
             record = _one_run(race, contestant, lr, 1000 + seed, rest, held)
             result[part].append({**record, "seed": seed})
         else:
-            result[part].append(_one_run(race, contestant, best_lr(result, contestant), seed, images.train, test, True))
+            result[part].append(_one_run(race, contestant, best_lr(result, contestant), seed, train_split, test, True))
         if out is not None:
             _write(out, result)
     return result
@@ -125,7 +145,7 @@ def run(race: Race, out: Path | None = None, progress: bool = True) -> dict:
 
 def _one_run(race, contestant, lr, seed, train_split, test_split, keep_images=False) -> dict:
     torch.manual_seed(seed)
-    model = NETWORKS[race.network](as_activation(contestant))
+    model = NETWORKS[race.network](as_activation(contestant)).to(train_split.images.device)
     budget = dict(epochs=race.epochs, batch_size=race.batch_size, one_cycle=race.one_cycle, seed=seed)
     history = train.fit(model, train_split, lr=lr, progress=False, **budget)
     correct = (train.predict(model, test_split) == test_split.labels).cpu().numpy()
@@ -205,7 +225,7 @@ def load(name: str) -> dict:
     return json.loads(path.read_text())
 
 
-def provenance() -> dict:
+def provenance(device: str = "cpu") -> dict:
     """Versions, device and commit that a result was made with."""
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=RESULTS.parent, capture_output=True, text=True)
     return {
@@ -213,7 +233,7 @@ def provenance() -> dict:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "device": "cpu",
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "threads": torch.get_num_threads(),
     }
 
@@ -241,7 +261,7 @@ def main(args: argparse.Namespace) -> int:
     own = {key: value for key in ("seeds", "epochs", "contestants") if (value := getattr(args, key)) is not None}
     race = replace(RACES[args.race], **own)
     out = args.out or RESULTS / f"race_{args.race}.json"
-    print(summary(run(race, out)))
+    print(summary(run(race, out, args.device)))
     return 0
 
 
