@@ -169,7 +169,8 @@ class Sign(Activation):
     targets(g, z, h), then loss.derivative(z, t) * abs(g), or * scale for an unweighted rule; 0 where t = 0 (eqs. 2, 3
     of Friesen and Domingos 2018). rule: a `Rule`, a name in `RULES`, or "my_rules.py:MyRule".
     Raises TypeError for integer or complex z, ValueError for an unknown rule or an unweighted rule without a scale;
-    differentiating twice raises RuntimeError. (At z = 0 Brevitas and larq give +1, snnTorch's {0, 1} spike 0.)
+    differentiating twice raises RuntimeError. (At z = 0 Brevitas and larq give +1, snnTorch's {0, 1} spike 0.
+    At a NaN no gradient is defined: what comes back differs between machines, even between places in a tensor.)
 
     >>> z = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0], requires_grad=True)
     >>> h = Sign("SSTE")(z)
