@@ -78,6 +78,6 @@ endif
 	@touch .venv/.installing
 	@echo 'Installing the kit and what it stands on (several GB the first time) ...'
 	@trap 'exit 130' HUP INT TERM; \
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || { rm -f .venv/.installing; exit 1; }
+	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' || { rm -f .venv/.installing; exit 1; }
 	@printf '%s' "$$(pwd -P)" > $@
 	@rm .venv/.installing

@@ -65,7 +65,7 @@ def _private(text: str) -> str:
     """The kit's folder written as . and the home directory as ~: people paste this in public."""
     for folder, short in ((ROOT, "."), (Path.home(), "~")):
         if len(folder.parts) > 1:
-            text = text.replace(str(folder), short)
+            text = re.sub(re.escape(str(folder)) + r"(?![\w-])", short, text)
     return text
 
 
@@ -81,14 +81,10 @@ def _kit() -> Finding:
         return Finding("missing", "ftpkit is not installed in this Python", INSTALL[""])
     git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
     try:
-        commit = (ROOT / ".git").exists() and subprocess.check_output(
-            git, text=True, stderr=subprocess.DEVNULL
-        )
+        commit = subprocess.check_output(git, text=True, stderr=subprocess.DEVNULL).strip()
     except (OSError, subprocess.CalledProcessError):
-        commit = ""
-    return Finding(
-        "ok", f"ftpkit {version}" + (f", commit {commit.strip()}" if commit else ", no git commit")
-    )
+        commit = "unknown"
+    return Finding("ok", f"ftpkit {version}, commit {commit if (ROOT / '.git').exists() else 'unknown'}")
 
 
 def _requirements() -> Iterator[tuple[str, str, str]]:
@@ -123,9 +119,7 @@ def _package(name: str, bounds: str, extra: str) -> Finding:
             import_module(module)
         except Exception as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            advice = (
-                "torch and torchvision must come as a pair: pip install --force-reinstall torch torchvision"
-            )
+            advice = "the two must match: pip install --force-reinstall torch torchvision"
             return Finding("broken", f"{name} {version} does not start: {reason}", advice)
     return Finding("ok", f"{name} {version}")
 
@@ -165,9 +159,8 @@ def _kernel() -> Iterator[Finding]:
         yield Finding("missing", "kernel python3", INSTALL["notebooks"])
         return
     # Jupyter itself puts its own Python in the place of a bare "python".
-    if starts.is_absolute() and os.path.abspath(starts.parent) != os.path.dirname(
-        os.path.abspath(sys.executable)
-    ):
+    here = Path(sys.executable).absolute().parent
+    if starts.is_absolute() and starts.parent != here:
         advice = "jupyter kernelspec remove python3, or set JUPYTER_PREFER_ENV_PATH=1"
         yield Finding("broken", f"kernel python3 starts another Python: {starts}", advice)
     else:

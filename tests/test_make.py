@@ -53,7 +53,7 @@ def clone(tmp_path):
     return Folder(tmp_path / "it's a $HOME kit (1)")
 
 
-INSTALL = "-m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[dev]"
+INSTALL = "-m pip install --disable-pip-version-check -c constraints.txt -e .[dev]"
 
 
 def test_first_start_installs_and_the_second_does_not(clone):
@@ -143,3 +143,23 @@ def test_help_is_the_default_and_names_every_target(clone):
     assert finished.returncode == 0 and not calls
     for target in "lab test lint format notebooks bench doctor constraints clean".split():
         assert f"make {target} " in finished.stdout
+
+
+def test_ci_installs_what_a_bare_machine_lacks(tmp_path):
+    """With a PATH of a few stubs: Python without venv, no make until apt-get has brought it."""
+    path = tmp_path / "bin"
+    path.mkdir()
+    stubs = {
+        "python3": f'test -e "{path}/make"',
+        "apt-get": f'echo "$1"; if [ "$1" = install ]; then cp "{path}/python3" "{path}/make"; fi',
+        "id": "echo 0",
+    }
+    for name, line in stubs.items():
+        (path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (path / name).chmod(0o755)
+    for name in ("bash", "sh", "dirname", "cp"):
+        (path / name).symlink_to(shutil.which(name))
+    run = [str(path / "bash"), str(ROOT / ".ci" / "run")]
+    first, second = (subprocess.run(run, env={"PATH": str(path)}, text=True, capture_output=True) for _ in range(2))
+    assert (first.returncode, first.stdout.split()) == (0, ["update", "install"]), first.stderr
+    assert (second.returncode, second.stdout) == (0, ""), second.stderr
