@@ -115,7 +115,7 @@ def run(race: Race, out: Path | None = None, device: str = "cpu", progress: bool
         differing = [key for key in settings if key != "seeds" and result["settings"].get(key) != settings[key]]
         if differing:
             raise FileExistsError(f"{out} holds another race: {', '.join(differing)} differ; name another --out")
-        result["settings"] = settings
+        result["settings"]["seeds"] = max(race.seeds, result["settings"]["seeds"])
 
     images = data.load("fashion-mnist-12k", device=device)
     train_split = images.train
