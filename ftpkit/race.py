@@ -248,6 +248,7 @@ def _write(path: Path, result: dict) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("race", help=f"one of: {', '.join(RACES)}")
+    parser.add_argument("--device", default="cpu", help="where to train: cpu (default) or cuda")
     parser.add_argument("--seeds", type=int, help="number of final runs of each contestant, instead of the race's own")
     parser.add_argument("--epochs", type=int, help="epochs of each run, instead of the race's own")
     parser.add_argument(
