@@ -1,0 +1,5 @@
+"""Interactive demos: state, a pure compute(state), a pure figure(result), and a thin shell of widgets around them."""
+
+from .losses import LossExplorer, LossState
+
+__all__ = ["LossExplorer", "LossState"]
