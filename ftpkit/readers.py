@@ -147,6 +147,8 @@ def read_image_folder(folder: Path) -> Arrays:
     if not all(part.is_dir() for part in parts):
         raise FileNotFoundError(f"{folder} must hold train/CLASS/IMAGES and test/CLASS/IMAGES (or val/CLASS/IMAGES)")
     classes = _class_names(parts[0])
+    if not classes:
+        raise ValueError(f"{parts[0]} has no class folders with images in them")
     if unknown := set(_class_names(parts[1])) - set(classes):
         raise ValueError(f"{parts[1]} has classes that train/ has not: {', '.join(sorted(unknown))}")
     files = [[_image_files(part / name) for name in classes] for part in parts]
