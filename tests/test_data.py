@@ -574,7 +574,6 @@ def test_two_classes_by_name_and_by_index(bundled):
     assert pair.classes == ("Ankle boot", "Sandal") and pair.num_classes == 2
     sandals_and_boots = bundled.train.labels[torch.isin(bundled.train.labels, torch.tensor([5, 9]))]
     assert torch.equal(pair.train.labels == 0, sandals_and_boots == 9)
-    )
     assert len(pair.test) == 400 and pair.train.mean == bundled.train.mean
     same = two_classes(bundled.train, 9, 5)
     assert isinstance(same, Split) and torch.equal(same.images, pair.train.images)
