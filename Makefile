@@ -25,7 +25,7 @@ lab: .venv/.installed  ## open JupyterLab on the first notebook
 	@flags=''; \
 	if [ "$$(id -u)" = 0 ]; then flags='--allow-root'; fi; \
 	if [ "$$(uname)" != Darwin ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then flags="$$flags --no-browser"; fi; \
-	exec $(PY) -m jupyterlab $$flags notebooks/00_start_here.ipynb
+	exec $(PY) -m jupyterlab $$flags --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: lint  ## check everything that CI checks
 	$(PY) -m pytest -n $(JOBS) --dist loadscope --nbval tests ftpkit notebooks

@@ -123,7 +123,7 @@ def test_a_python_without_venv_is_refused(clone):
 def test_lab_opens_a_browser_only_where_there_is_a_display(clone, display):
     _, calls = clone.make("lab", **{"DISPLAY": "", "WAYLAND_DISPLAY": ""} | display)
     lab = calls[-1]
-    assert lab.startswith("-m jupyterlab") and lab.endswith("notebooks/00_start_here.ipynb")
+    assert lab.startswith("-m jupyterlab") and lab.endswith("/lab/tree/notebooks/00_start_here.ipynb")
     if os.uname().sysname != "Darwin":
         assert ("--no-browser" in lab) == (not display)
     assert ("--allow-root" in lab) == (os.getuid() == 0)
