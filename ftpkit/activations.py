@@ -5,15 +5,15 @@ rule's layer loss at the rule's targets.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .rules import RULES, Rule, as_rule
+from .rules import RULES, Rule, as_rule, gradient_sign
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Unit:
 
     def loss_derivative(self, rule: Rule, z: Tensor, t: Tensor) -> Tensor:
         """dL(z, t)/dz before weighting; 0 where t = 0. z, t and the result have one shape."""
-        total = sum(f * rule.loss.derivative((z - c) / w, t) for c, w, f in self.windows)
+        total = _sum((f, rule.loss.derivative(_seen(z, c, w), t)) for c, w, f in self.windows)
         return torch.where(t == 0, 0.0, total).to(z.dtype)
 
     def loss_value(self, rule: Rule, z: Tensor, t: Tensor) -> Tensor:
         """L(z, t) before weighting, the function whose derivative is `loss_derivative`; 0 where t = 0."""
-        total = sum(f * w * rule.loss.value((z - c) / w, t) for c, w, f in self.windows)
+        total = _sum((f * w, rule.loss.value(_seen(z, c, w), t)) for c, w, f in self.windows)
         return torch.where(t == 0, 0.0, total).to(z.dtype)
 
     def backward(self, rule: Rule, g: Tensor, z: Tensor, scale: float | None) -> Tensor:
@@ -43,8 +43,16 @@ class Unit:
             ((center, half_width, factor),) = self.windows
             grad = rule.fused(g, z, center, half_width)
             return grad if factor == 1 else grad * factor
-        t = rule.targets(g, z, self.forward(z))
+        t = rule.targets(g, z, None if rule.targets is gradient_sign else self.forward(z))
         return self.loss_derivative(rule, z, t) * (g.abs() if rule.weighted else scale)
+
+
+def _seen(z: Tensor, center: float, half_width: float) -> Tensor:
+    return z if (center, half_width) == (0, 1) else (z - center) / half_width  # spares Sign and Step two passes
+
+
+def _sum(terms: Iterable[tuple[float, Tensor]]) -> Tensor:
+    return reduce(torch.add, (x if factor == 1 else factor * x for factor, x in terms))
 
 
 class _Threshold(torch.autograd.Function):
