@@ -139,7 +139,7 @@ def test_shown_as_a_widget_with_one_constant_line_of_text():
 
 def test_plain_python():
     demo = LossExplorer(loss="Hinge", activation="Staircase, sum", steps=4)
-    assert numbers(demo.compute())["Area under phi"] == "infinite"
+    assert numbers(demo.compute())["Area under φ"] == "infinite"
     assert len(demo.figure().axes) == 3
 
 

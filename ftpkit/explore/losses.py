@@ -147,12 +147,12 @@ def numbers(result: Surrogate) -> dict[str, str]:
     """The key numbers as text.
 
     >>> numbers(compute(LossState(loss="Hinge")))
-    {'Area under phi': 'infinite', 'Width of phi': 'infinite', 'Same for both targets': 'no'}
+    {'Area under φ': 'infinite', 'Width of φ': 'infinite', 'Same for both targets': 'no'}
     """
     same = "no" if not result.same else "yes" if result.same_at_borders else "yes, but for single points"
     return {
-        "Area under phi": f"{result.area:.2f}" if math.isfinite(result.area) else "infinite",
-        "Width of phi": f"{result.width:.2f}" if math.isfinite(result.width) else "infinite",
+        "Area under φ": f"{result.area:.2f}" if math.isfinite(result.area) else "infinite",
+        "Width of φ": f"{result.width:.2f}" if math.isfinite(result.width) else "infinite",
         "Same for both targets": same,
     }
 
@@ -163,7 +163,7 @@ def alt(result: Surrogate) -> str:
     passes = (
         "passes gradients however far z is from the threshold"
         if math.isinf(result.area)
-        else f"has area {said['Area under phi']} and width {said['Width of phi']}"
+        else f"has area {said['Area under φ']} and width {said['Width of φ']}"
     )
     targets = "the same for both targets" if result.same else "another for the target of the opposite sign"
     return (
@@ -176,7 +176,9 @@ class LossExplorer:
     """The demo: choose a layer loss, an activation and a target, and see the surrogate that comes out.
 
     In a notebook, end a cell with it. Anywhere else ``demo.state`` holds the choices, ``demo.compute()`` gives the
-    numbers and ``demo.figure()`` the figure. Keyword arguments are the state to begin with.
+    numbers and ``demo.figure()`` the figure. Keyword arguments are the state to begin with. Keys: Tab goes from control
+    to control; Space presses a button, and opens the list of losses for the arrow keys and Enter (on the closed list
+    JupyterLab takes the arrow keys for itself); in the box of steps the arrow keys count.
 
     >>> demo = LossExplorer(loss="Hinge")
     >>> demo.state.t = -1
@@ -188,7 +190,7 @@ class LossExplorer:
         self.state = LossState(**start)
         self._start = {name: getattr(self.state, name) for name in _CONTROLS}
         self._drawn = None
-        label = {"style": {"description_width": "6em"}}
+        label = {"style": {"description_width": "initial"}}
         self.loss = W.Dropdown(options=list(LOSSES), description="Layer loss", **label)
         self.activation = W.ToggleButtons(options=ACTIVATIONS, description="Activation", **label)
         self.t = W.ToggleButtons(options=[("t = -1", -1), ("t = +1", 1)], description="Target", **label)
@@ -198,10 +200,10 @@ class LossExplorer:
         self.picture, self.text = W.HTML(), W.HTML()
         self.view = W.VBox(
             [
-                self.loss,
+                W.HBox([self.loss, self.reset]),
                 self.activation,
+                self.t,
                 W.HBox([self.steps, self.slider]),
-                W.HBox([self.t, self.reset]),
                 self.picture,
                 self.text,
             ]

@@ -47,9 +47,9 @@ def loss_cards(losses: Iterable[Loss] = LOSSES.values(), t: int = 1, columns: in
     return fig
 
 
-def surrogates_by_target(groups: Mapping[str, Sequence[Loss]]) -> Figure:
-    """phi(z, t) for t = -1 on the left and t = +1 on the right, one row per group of losses."""
-    z = torch.linspace(-3, 3, 1201, dtype=torch.float64)
+def surrogates_by_target(groups: Mapping[str, Sequence[Loss]], reach: float = 3) -> Figure:
+    """phi(z, t) for abs(z) <= reach; t = -1 on the left and t = +1 on the right, one row per group of losses."""
+    z = torch.linspace(-reach, reach, 1201, dtype=torch.float64)
     fig, axes = figure(len(groups), 2, 4.3, 2.6, sharex=True, sharey="row", squeeze=False)
     for row, (title, losses) in zip(axes, groups.items(), strict=True):
         for ax, t in zip(row, (-1, 1), strict=True):
