@@ -6,8 +6,8 @@ import hashlib
 import os
 import pickle
 import shutil
-import subprocess
 import sys
+import zipfile
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -70,7 +70,7 @@ def test_bundle_holds_the_first_images_of_each_class():
     assert (np.diff(index.astype(int)) > 0).all() and index[-1] < 60_000
 
 
-def test_bundle_is_made_anew_with_the_same_contents(tmp_path, monkeypatch, bundled, capsys):
+def test_bundle_is_made_anew_with_the_same_contents(tmp_path, monkeypatch, capsys):
     monkeypatch.undo()  # the full set may come from anywhere
     if datasets.locations()["fashion-mnist"] is None:
         pytest.skip(f"needs the full fashion-mnist to make the bundle from: {datasets.SOURCES['fashion-mnist'].remedy}")
@@ -78,16 +78,16 @@ def test_bundle_is_made_anew_with_the_same_contents(tmp_path, monkeypatch, bundl
     data.add_arguments(parser)
     assert data.main(parser.parse_args(["bundle", "--out", str(tmp_path / "new")])) == 0
     assert readers.BUNDLE_SHA256 in capsys.readouterr().out
-    again = readers.read_bundle(tmp_path / "new")
-    assert np.array_equal(again.train_images, bundled.train.images.numpy())
-    first = (tmp_path / "new" / readers.BUNDLE_FILE).read_bytes()
-    assert data.bundle(tmp_path / "twice").read_bytes() == first
+    path = tmp_path / "new" / readers.BUNDLE_FILE
+    assert len(readers.read_bundle(path.parent).train_images) == 10_000
+    with zipfile.ZipFile(path) as file:
+        assert {entry.date_time for entry in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}  # no clock in the bytes
     # Every image stands at its index in the full set.
-    full = load("fashion-mnist")
-    with np.load(tmp_path / "new" / readers.BUNDLE_FILE) as file:
-        index = torch.from_numpy(file["test_index"].astype(np.int64))
-    assert torch.equal(full.test.images[index], bundled.test.images)
-    assert torch.equal(full.test.labels[index], bundled.test.labels)
+    full = datasets.locations()["fashion-mnist"]
+    with np.load(path) as file:
+        for kind, name in zip(("images", "labels"), readers.IDX_FILES[2:], strict=True):
+            source = readers._idx(readers.find_file(full, name), ndim=3 if kind == "images" else 1)
+            assert np.array_equal(source[file["test_index"]], file[f"test_{kind}"])
 
 
 def bundle_copy(tmp_path):
@@ -109,7 +109,7 @@ def swap_two_labels(path):
     with np.load(path) as file:
         arrays = dict(file)
     arrays["train_labels"][[0, 1]] = arrays["train_labels"][[1, 0]]
-    np.savez_compressed(path, **arrays)
+    np.savez(path, **arrays)
 
 
 def empty(path):
@@ -131,13 +131,10 @@ def test_missing_bundle_says_how_to_restore_it(tmp_path, monkeypatch):
         load("fashion-mnist-12k", download=True)
 
 
-def test_core_reads_the_bundle_without_torchvision_pillow_and_scipy():
-    code = (
-        "import sys; sys.modules |= dict.fromkeys(['torchvision', 'PIL', 'scipy', 'pandas', 'matplotlib'])\n"
-        "from ftpkit import data, models; print(data.load('fashion-mnist-12k'))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert out.returncode == 0 and "10000 training and 2000 test images" in out.stdout, out.stderr
+def test_the_bundle_is_read_without_torchvision_pillow_and_scipy(monkeypatch):
+    for name in ("torchvision", "PIL", "scipy", "scipy.io"):
+        monkeypatch.setitem(sys.modules, name, None)  # importing it fails
+    assert len(load("fashion-mnist-12k").train) == 10_000
 
 
 # Readers of the published formats, on small files
