@@ -42,7 +42,7 @@ def name(contestant: str) -> str:
 
 # --- the staircase -----------------------------------------------------------------------------------------------
 
-_FORMS = (("SSTE", "single", "-"), ("FTP-SH", "single", "-"), ("SaturatedHinge", "sum", "--"))
+_FORMS = (("SSTE", "single"), ("FTP-SH", "single"), ("SaturatedHinge", "sum"))
 
 
 def staircases(ks: Sequence[int]) -> Figure:
@@ -55,11 +55,11 @@ def staircases(ks: Sequence[int]) -> Figure:
         top.plot(z, z.clamp(0, 1), color="0.6", linestyle="-.", linewidth=1, label="saturated ReLU")
         top.plot(z, torch.where(jumps, torch.nan, h), color="black", linewidth=2.5, label="staircase h")
         top.set(title=f"k = {k}: {k + 1} levels", yticks=[0, 0.5, 1])
-        for rule, form, line in _FORMS:
+        for rule, form in _FORMS:
             leaf = z.clone().requires_grad_()
             QuantReLU(k, rule, form=form)(leaf).sum().backward()
-            label = {"single": rule, "sum": "sum of saturated hinges"}[form]
-            bottom.plot(z, leaf.grad, color=style(rule)["color"], linestyle=line, linewidth=2, label=label)
+            label = rule if form == "single" else "sum of saturated hinges"
+            bottom.plot(z, leaf.grad, **style(rule) | {"label": label, "marker": "", "linewidth": 2})
         bottom.set(xlabel="pre-activation z", ylim=(-0.05, 1.2))
     axes[0][0].set_ylabel("output")
     axes[1][0].set_ylabel("share of the\ngradient passed")
@@ -89,7 +89,8 @@ def filters(start: Tensor, trained: Tensor, columns: int = 8) -> Figure:
     """First-layer filters (N, 1, H, W) at the start, after training, and their difference, on one common scale."""
     start, trained = start[:, 0], trained[:, 0]
     top = float(torch.stack([start, trained]).abs().max())
-    fig, axes = figure(1, 3, 3.3, 2.1)
+    fig, axes = figure(1, 3, 3.4, 2.0)
+    fig.get_layout_engine().set(wspace=0.05)
     panels = {"at the start": start, "after training": trained, "difference": trained - start}
     for ax, (title, tiles) in zip(axes, panels.items(), strict=True):
         picture = ax.imshow(_mosaic(tiles, columns), cmap="PuOr_r", vmin=-top, vmax=top, interpolation="nearest")
@@ -109,12 +110,12 @@ def feature_maps(images: Tensor, z: Tensor, h: Tensor, titles: Sequence[str], ch
     fig, axes = figure(2 * len(images), len(channels) + 1, 1.15, 1.15, squeeze=False)
     for i, (image, title) in enumerate(zip(images, titles, strict=True)):
         above, below = axes[2 * i], axes[2 * i + 1]
-        above[0].imshow(image[0], cmap="Greys")
+        above[0].imshow(image[0].numpy(), cmap="Greys")
         _bare(above[0], title, 9)
         below[0].set_visible(False)
         for ax_z, ax_h, channel in zip(above[1:], below[1:], channels, strict=True):
-            ax_z.imshow(z[i, channel], cmap="PuOr_r", vmin=-top, vmax=top, interpolation="nearest")
-            ax_h.imshow(h[i, channel], cmap="Greys", vmin=low, vmax=high, interpolation="nearest")
+            ax_z.imshow(z[i, channel].numpy(), cmap="PuOr_r", vmin=-top, vmax=top, interpolation="nearest")
+            ax_h.imshow(h[i, channel].numpy(), cmap="Greys", vmin=low, vmax=high, interpolation="nearest")
             _bare(ax_z, f"map {channel}" if i == 0 else "", 9)
             _bare(ax_h)
         for ax, text in ((above[1], "z"), (below[1], "h")):
@@ -207,5 +208,7 @@ def training_loss(result: dict) -> Figure:
         ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=marks["color"], alpha=0.15, linewidth=0)
         ax.plot(epochs, curves.mean(axis=0), **marks | {"label": name(contestant)}, linewidth=1.8, markersize=5)
     ax.set(xlabel="epoch", ylabel="training loss", yscale="log", xticks=epochs)
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}")
     ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
