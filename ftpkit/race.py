@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -18,14 +19,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch import nn
 from tqdm import tqdm
 
 from . import data, models, train
 from .activations import QuantReLU, SaturatedReLU, Sign, Step
-from .losses import Table
+from .losses import Table, UnknownName
 from .rules import as_rule
 
+_STAIRCASE = "staircase-K:RULE"
 RESULTS = Path(__file__).parent.parent / "data" / "results"
 
 NETWORKS = Table({"mlp": models.MLP, "convnet4": models.ConvNet4}, kind="network")
@@ -43,12 +46,12 @@ def as_activation(contestant: str) -> Callable[[], nn.Module]:
     kind, _, rule = contestant.partition(":")
     if rule and kind.startswith("staircase-") and kind[10:].isdigit():
         return partial(QuantReLU, int(kind[10:]), as_rule(rule))
-    if bool(rule) != (kind in ("sign", "step")):
-        kind = contestant  # a rule too many, or one missing: not a name of the table
     factory = Table(
-        {"relu": nn.ReLU, "saturated-relu": SaturatedReLU, "sign": Sign, "step": Step, "staircase-3": None},
-        kind="activation (write sign:RULE, step:RULE or staircase-K:RULE)",
-    )[kind]
+        {"relu": nn.ReLU, "saturated-relu": SaturatedReLU, "sign:RULE": Sign, "step:RULE": Step, _STAIRCASE: None},
+        kind="activation",
+    )[f"{kind}:RULE" if rule else contestant]
+    if factory is None:
+        raise UnknownName(f"{_STAIRCASE} wants a number for K and the name of a rule, as staircase-3:FTP-SH")
     return partial(factory, as_rule(rule)) if rule else factory
 
 
@@ -106,16 +109,14 @@ def run(race: Race, out: Path | None = None, device: str = "cpu", progress: bool
     """Run a race and return its result as plain data: settings, provenance, chosen learning rates, one record per run.
 
     out: a JSON file, rewritten whole after every run; an interrupted race goes on where it stopped, and one with fewer
-    seeds is carried on. Raises FileExistsError when `out` holds a race with other settings, and leaves it as it is.
+    seeds is carried on. Before anything is trained, raises UnknownName (a ValueError) for a network, contestant or rule
+    that is not known, ValueError for a contestant named twice, for no seeds, or when `out` holds no race, and
+    FileExistsError when `out` holds a race with other settings; it is left as it is.
     """
-    settings = json.loads(json.dumps(asdict(race)))
-    result = {"settings": settings, "provenance": provenance(device), "lr_search": [], "runs": []}
-    if out is not None and out.exists():
-        result = json.loads(out.read_text())
-        differing = [key for key in settings if key != "seeds" and result["settings"].get(key) != settings[key]]
-        if differing:
-            raise FileExistsError(f"{out} holds another race: {', '.join(differing)} differ; name another --out")
-        result["settings"]["seeds"] = max(race.seeds, result["settings"]["seeds"])
+    _check(race)
+    result = _begun(race, out)
+    if result is None:
+        result = {"settings": _settings(race), "provenance": provenance(device), "lr_search": [], "runs": []}
 
     images = data.load("fashion-mnist-12k", device=device)
     train_split = images.train
@@ -141,6 +142,33 @@ def run(race: Race, out: Path | None = None, device: str = "cpu", progress: bool
             result[part].append(_one_run(race, contestant, best_lr(result, contestant), seed, train_split, test, True))
         if out is not None:
             _write(out, result)
+    return result
+
+
+def _check(race: Race) -> None:
+    """Refuse now what would stop the race only when its turn comes, perhaps hours later."""
+    NETWORKS[race.network]
+    for contestant in race.contestants:
+        as_activation(contestant)()
+    if not race.contestants or len(set(race.contestants)) < len(race.contestants):
+        raise ValueError(f"a race needs contestants, each named once, not {', '.join(race.contestants) or 'none'}")
+    if race.seeds < 1 or not race.lrs or (len(race.lrs) > 1 and race.lr_seeds < 1):
+        raise ValueError("a race needs at least one seed and one learning rate, and one lr_seed to choose between two")
+
+
+def _settings(race: Race) -> dict:
+    return json.loads(json.dumps(asdict(race)))  # lists for tuples, as they come back from a file
+
+
+def _begun(race: Race, out: Path | None) -> dict | None:
+    """What `out` holds of this race, or None where nothing is; raises as `run`."""
+    if out is None or not out.exists():
+        return None
+    result, settings = read(out), _settings(race)
+    differing = [key for key in settings if key != "seeds" and result["settings"].get(key) != settings[key]]
+    if differing:
+        raise FileExistsError(f"{out} holds another race: {', '.join(differing)} differ; name another --out")
+    result["settings"]["seeds"] = max(race.seeds, result["settings"]["seeds"])
     return result
 
 
@@ -195,12 +223,15 @@ class Difference:
         return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]{verdict}"
 
 
-def difference(a: np.ndarray, b: np.ndarray, resamples: int = 4000, seed: int = 0) -> Difference:
+def difference(a: np.ndarray, b: np.ndarray) -> Difference:
     """Mean accuracy of a minus that of b in percentage points, paired by seed and by test image.
 
-    a, b: bool, shape (seeds, images), the same seeds and images in the same order, as `correct` returns them. The 95 %
-    interval is a bootstrap that redraws seeds and images independently (the pigeonhole bootstrap, Owen 2007,
-    arXiv:0712.1111; it errs on the wide side). Raises ValueError when the shapes differ.
+    a, b: bool, shape (seeds, images), the same seeds and images in the same order, as `correct` returns them. Seeds and
+    images are both samples, so both make the mean uncertain. With the gap of each seed (its mean over images) and of
+    each image (its mean over seeds), the 95 % interval is mean +- h with ``h^2 = h_seeds^2 + h_images^2``, where h_n is
+    the half-width of Student's interval for the mean of n gaps, ``t(n - 1) * sd / sqrt(n)``. What is particular to one
+    image under one seed is counted in both, so h errs on the wide side. Raises ValueError when the shapes differ and
+    when there are fewer than two seeds, which say nothing about others, or two images.
 
     >>> rng = np.random.default_rng(0)
     >>> a = rng.random((10, 2000)) < 0.9
@@ -209,21 +240,38 @@ def difference(a: np.ndarray, b: np.ndarray, resamples: int = 4000, seed: int = 
     """
     if a.shape != b.shape:
         raise ValueError(f"paired runs need the same seeds and images, but the shapes are {a.shape} and {b.shape}")
-    gap = 100.0 * (a.astype(np.float32) - b.astype(np.float32))
-    rng = np.random.default_rng(seed)
-    seeds, images = gap.shape
-    by_image = rng.multinomial(seeds, np.full(seeds, 1 / seeds), resamples) / seeds @ gap  # (resamples, images)
-    means = [row @ rng.multinomial(images, np.full(images, 1 / images)) / images for row in by_image]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Difference(float(gap.mean()), float(low), float(high))
+    if a.ndim != 2 or min(a.shape) < 2:
+        raise ValueError(f"an interval needs at least two seeds and two images, shape (seeds, images), not {a.shape}")
+    gap = 100.0 * (a.astype(np.float64) - b.astype(np.float64))
+    mean = float(gap.mean())
+    half = float(np.hypot(_half_width(gap.mean(axis=1)), _half_width(gap.mean(axis=0))))
+    return Difference(mean, mean - half, mean + half)
+
+
+def _half_width(values: np.ndarray) -> float:
+    return stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5
 
 
 def load(name: str) -> dict:
     """The committed result of a race, by its name in `RACES`; FileNotFoundError names the command that makes it."""
     path = RESULTS / f"race_{name}.json"
     if not path.exists():
+        RACES[name]  # UnknownName, with the nearest, where there is no such race
         raise FileNotFoundError(f"there is no {path.name} in data/results; make it with python -m ftpkit race {name}")
-    return json.loads(path.read_text())
+    return read(path)
+
+
+def read(path: Path) -> dict:
+    """The result of a race from the file that `run` wrote; ValueError for a file that holds no race."""
+    try:
+        result = json.loads(path.read_text())
+        keys = [key for key in ("settings", "lr_search", "runs") if key not in result or not isinstance(result, dict)]
+        problem = f"it lacks {', '.join(keys)}" if keys else ""
+    except (ValueError, TypeError) as error:  # no JSON, no text, or a number
+        problem = str(error)
+    if problem:
+        raise ValueError(f"{path} holds no race ({problem}); it was left as it is: move it away, or name another --out")
+    return result
 
 
 def provenance(device: str = "cpu") -> dict:
@@ -261,8 +309,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     own = {key: value for key in ("seeds", "epochs", "contestants") if (value := getattr(args, key)) is not None}
-    race = replace(RACES[args.race], **own)
     out = args.out or RESULTS / f"race_{args.race}.json"
+    try:
+        race = replace(RACES[args.race], **own)
+        _check(race)
+        _begun(race, out)
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        print(f"no race: {error}", file=sys.stderr)
+        return 2
     print(summary(run(race, out, args.device)))
     return 0
 
