@@ -60,6 +60,13 @@ def test_without_scipy_the_core_is_not_well():
     assert "[missing] scipy  ->  pip install -e ." in finished.stdout
 
 
+def test_without_torch_the_doctor_still_speaks():
+    finished = run(CALL, blocked=["torch", "torchvision"])
+    assert finished.returncode == 1, finished.stderr
+    assert "[missing] torch  ->  pip install -e ." in finished.stdout
+    assert "[ok]      jupyterlab" in finished.stdout
+
+
 def test_home_directory_is_not_told():
     finished = run(CALL, HOME=str(ROOT.parent), USERPROFILE=str(ROOT.parent), FTPKIT_DATA=str(ROOT.parent / "sets"))
     assert str(ROOT.parent) not in finished.stdout

@@ -187,7 +187,7 @@ def nbval(tmp_path_factory) -> dict[str, bool]:
         (folder / f"{name}.ipynb").write_text(json.dumps(notebook(*cells)))
     options = ["-c", "pyproject.toml", "-p", "no:xdist", "--nbval", "--nbval-cell-timeout=5"]
     command = [sys.executable, "-m", "pytest", *options, f"--junit-xml={folder / 'report.xml'}", str(folder)]
-    finished = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=240)
+    finished = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=600)
     assert finished.returncode == 1, finished.stdout + finished.stderr
     passed = dict.fromkeys(NBVAL, True)
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
