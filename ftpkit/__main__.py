@@ -12,6 +12,8 @@ COMMANDS = {
     "doctor": ("ftpkit.doctor", "say what is installed, found and missing; paste it into a bug report"),
     "race": ("ftpkit.race", "train the same networks under different rules and compare them, seed by seed"),
     "inside": ("ftpkit.inside", "look inside ten small convolutional networks of each kind: notebook 05's bands"),
+    "bench": ("ftpkit.bench", "count and time what the activations cost beside ReLU"),
+    "data": ("ftpkit.data", "make the bundled images again from the full set"),
     "picture": ("ftpkit.plots.overview", "draw the README's picture from the results in data/results"),
 }
 

@@ -220,11 +220,13 @@ def listed(name: str, *pages: str) -> bool:
 
 
 def tidy(nb: dict) -> dict:
-    """The notebook without timing, widget state and the version of the Python that ran it."""
+    """The notebook without timing, widget state, the random names of widgets and the version of its Python."""
     nb["metadata"].pop("widgets", None)
     nb["metadata"].get("language_info", {}).pop("version", None)
     for cell in nb["cells"]:
         cell["metadata"].pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return nb
 
 
