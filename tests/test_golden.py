@@ -29,7 +29,7 @@ def test_the_vectors_hold_the_borders():
     assert len(GRADIENTS) == 6 and (GOLDEN["grad_out"] == 0).any()
 
 
-@pytest.mark.parametrize("activation, rule", GRADIENTS, ids="/".join)
+@pytest.mark.parametrize("activation, rule", GRADIENTS, ids=map("/".join, GRADIENTS))
 def test_equals_the_authors_code(activation, rule):
     h, grad = run(activation, RULE_OF[rule], torch.float32)
     theirs = GOLDEN[f"{activation}/{rule}/scaled/grad_in"]
@@ -40,7 +40,7 @@ def test_equals_the_authors_code(activation, rule):
         np.testing.assert_array_equal(grad, theirs)  # the Perceptron's border t z = 0 included
 
 
-@pytest.mark.parametrize("activation, rule", GRADIENTS, ids="/".join)
+@pytest.mark.parametrize("activation, rule", GRADIENTS, ids=map("/".join, GRADIENTS))
 def test_equals_the_closed_form(activation, rule):
     exact = GOLDEN[f"{activation}/{rule}/scaled/exact64"]
     for dtype, tolerance in {torch.float32: 2e-7, torch.float64: 1e-15}.items():
@@ -48,7 +48,7 @@ def test_equals_the_closed_form(activation, rule):
         assert (np.abs(grad.astype(float) - exact) <= tolerance * np.abs(GOLDEN["grad_out"])).all(), dtype
 
 
-@pytest.mark.parametrize("activation, rule", GRADIENTS, ids="/".join)
+@pytest.mark.parametrize("activation, rule", GRADIENTS, ids=map("/".join, GRADIENTS))
 def test_the_tests_own_closed_forms_equal_the_golden_ones(activation, rule):
     z, g = GOLDEN["z"].astype(float), GOLDEN["grad_out"].astype(float)
     form, k = {"step11": ("sign", None), "staircase3": ("single", 3)}[activation]

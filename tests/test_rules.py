@@ -40,8 +40,8 @@ def lazy(g, z, h):
 
 
 def stay(g, z, h):
-    """Every unit is asked for what it already does: looks at h and at nothing else."""
-    return 2.0 * (h > 0) - 1
+    """Every unit is asked for the side on which it already is: looks at h and at nothing else."""
+    return 2.0 * (h > 0.5) - 1
 
 
 def pooled(g, z, h):
