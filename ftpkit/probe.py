@@ -61,7 +61,7 @@ def largest(model: nn.Module) -> Iterator[dict[str, Tensor]]:
 
     Yields a dict from layer to a scalar tensor, in the order in which the layers first ran: the first value that is not
     finite stands at the layer that made it. A threshold turns NaN into a level, so its output would show nothing; its
-    pre-activation does. A tensor that goes straight from one layer to the next is counted once, where it was made.
+    pre-activation does. A container that passes on its last layer's tensor as it is has no entry.
 
     >>> from ftpkit import Sign
     >>> model = nn.Sequential(nn.Linear(1, 1), Sign("SSTE"), nn.Linear(1, 1))
@@ -70,22 +70,23 @@ def largest(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     ...     model(torch.ones(1, 1)).item()
     -2.0
     >>> {layer: size.item() for layer, size in sizes.items()}
-    {'0': nan, '2': 2.0}
+    {'0': nan, '1': nan, '2': 2.0}
     """
-    sizes, latest = {}, None
+    sizes, latest, size = {}, None, None
 
     def note(layer, value):
-        nonlocal latest
-        if isinstance(value, Tensor) and value.is_floating_point() and value.numel() and value is not latest:
+        nonlocal latest, size
+        if not (isinstance(value, Tensor) and value.is_floating_point() and value.numel()):
+            return
+        if value is not latest:  # a tensor that goes straight from one layer to the next is measured once
             low, high = torch.aminmax(value.detach())
-            size = torch.maximum(-low, high)
-            sizes[layer] = torch.maximum(sizes[layer], size) if layer in sizes else size
-            latest = value
+            latest, size = value, torch.maximum(-low, high)
+        sizes[layer] = torch.maximum(sizes[layer], size) if layer in sizes else size
 
     def hook(layer, module):
         if isinstance(module, Activation):
             return module.register_forward_pre_hook(lambda _, inputs: note(layer, inputs[0]))
-        return module.register_forward_hook(lambda _, inputs, output: note(layer, output))
+        return module.register_forward_hook(lambda _, inputs, out: None if out is latest else note(layer, out))
 
     with _hooked([hook(layer, module) for layer, module in model.named_modules()]):
         yield sizes

@@ -137,9 +137,9 @@ def fit(
 def evaluate(model: nn.Module, split: Split, batch_size: int = 1000) -> dict[str, float]:
     """Mean cross-entropy ``loss`` and ``accuracy`` of `model` on `split`, in evaluation mode, on the model's device.
 
-    The model and its batch-norm statistics stay as they were. Raises NonFiniteError, with the name of the first layer
-    whose output or pre-activation is not finite (a threshold hides NaN); ValueError for labels that the model has no
-    output for.
+    The model and its batch-norm statistics stay as they were. Raises NonFiniteError, with the layer's name, when an
+    output or a pre-activation is not finite (a threshold hides NaN); ValueError for labels that the model has no output
+    for.
 
     >>> split = Split(torch.zeros(3, 1, 1, 1, dtype=torch.uint8), torch.tensor([0, 0, 1]), 0, 1)
     >>> evaluate(nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False)), split)
@@ -177,8 +177,8 @@ def _scores_of(model: nn.Module, split: Split, batch_size: int) -> Tensor:
 class NonFiniteError(RuntimeError):
     """A weight, a pre-activation or the loss is infinite or NaN.
 
-    ``layer``: name of the first layer concerned; "input" for the images, "loss" for the loss alone. ``history``: the
-    records of the epochs that `fit` had finished.
+    ``layer``: the name of the layer where it began, as far as can be told when steps were taken since; "input" for the
+    images, "loss" for the loss alone. ``history``: the records of the epochs that `fit` had finished.
     """
 
     def __init__(self, message: str, layer: str = ""):
@@ -222,35 +222,56 @@ class _Guard:
         if math.isfinite(norm) and math.isfinite(total_loss):
             return
         _scores(self.model, [(x, None)], when, training=True)
-        for name, tensor in [*self.model.named_parameters(), *self.model.named_buffers()]:
-            if not tensor.isfinite().all():
-                layer, _, what = name.rpartition(".")
-                raise _not_finite(when, f"the {what} of layer {layer!r}", layer)
+        for layer, module in self.model.named_modules():
+            if what := _broken(module):  # though no output shows it
+                raise _not_finite(when, f"the {what} of layer {layer!r} ({type(module).__name__})", layer)
         if not math.isfinite(total_loss):
-            raise _not_finite(when, "the loss, though every layer's output is,", "loss")
+            raise _not_finite(when, "the loss, though every layer's output is", "loss")
 
 
 def _scores(model: nn.Module, batches: Iterable, when: str, *, training: bool = False) -> Tensor:
-    """The model's outputs on all batches; raises NonFiniteError with the first layer that is not finite."""
+    """The model's outputs on all batches; raises NonFiniteError when the output of some layer is not finite."""
     with undisturbed(model, training=training), largest(model) as sizes:
         scores = torch.cat([model(x) for x, _ in batches])
-    finite = torch.stack([size.isfinite() for size in sizes.values()]).tolist()
-    if all(finite):
+    flags = torch.stack([size.isfinite() for size in sizes.values()]).tolist()
+    if all(flags):
         return scores
     if not all(x.isfinite().all() for x, _ in batches):
-        raise _not_finite(when, "the input, normalised by the split's mean and std,", "input")
-    layer = list(sizes)[finite.index(False)]
+        raise _not_finite(when, "the input, as normalised by the split's mean and std", "input")
+    layer = _origin(model, dict(zip(sizes, flags, strict=True)), hidden=bool(scores.isfinite().all()))
     module = model.get_submodule(layer)
+    what = _broken(module) or ("pre-activation" if isinstance(module, Activation) else "output")
+    others = sum(bool(_broken(model.get_submodule(other))) for other in sizes if other != layer)
+    by_now = f", and by now weights of {others} more" if others else ""
+    raise _not_finite(when, f"the {what} of layer {layer!r} ({type(module).__name__}){by_now}", layer)
+
+
+def _origin(model: nn.Module, finite: dict[str, bool], hidden: bool) -> str:
+    """The layer where it began, as far as can be told; `finite` is in the order in which the layers run.
+
+    Without a threshold in its way, NaN runs through to the output, and the first layer is the one. A threshold hides
+    it from all that follow, but each backward pass since has carried it to the layers in front: then it began in the
+    last stretch between two thresholds that has any.
+    """
+    begun, found = False, ""
+    for layer, is_finite in finite.items():
+        if not is_finite and not begun:
+            begun, found = True, layer
+        if hidden and isinstance(model.get_submodule(layer), Activation):
+            begun = False
+    return found
+
+
+def _broken(module: nn.Module) -> str:
+    """Which of a layer's own weights and buffers are not finite, such as "weight and bias"; "" where all are."""
     own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-    broken = [name for name, tensor in own if not tensor.isfinite().all()]
-    what = broken[0] if broken else "pre-activation" if isinstance(module, Activation) else "output"
-    raise _not_finite(when, f"the {what} of layer {layer!r} ({type(module).__name__})", layer)
+    return " and ".join(name for name, tensor in own if not tensor.isfinite().all())
 
 
 def _not_finite(when: str, what: str, layer: str) -> NonFiniteError:
     return NonFiniteError(
-        f"{when}, {what} is not finite; look at the data or try a smaller lr, and use fit(check_every=1) to stop at "
-        f"the very step. Later layers may look healthy, because a threshold turns NaN into one of its levels.",
+        f"{when}, not finite: {what}; look at the data or try a smaller lr, and use fit(check_every=1) to stop at the "
+        f"very step. Later layers may look healthy, because a threshold turns NaN into one of its levels.",
         layer,
     )
 

@@ -357,8 +357,8 @@ def test_largest_by_hand_and_over_several_batches():
         model(torch.tensor([[1.0], [-5.0]]))
         model(torch.tensor([[2.0]]))
     sizes = {layer: size.item() for layer, size in sizes.items()}
-    assert list(sizes) == ["0", "2.0", "2.1"]  # the container passes on its last layer's tensor, counted once
-    assert sizes == {"0": 10, "2.0": 7, "2.1": 0}
+    assert list(sizes) == ["0", "1", "2.0", "2.1"]  # the containers only pass on their last layer's tensor
+    assert sizes == {"0": 10, "1": 10, "2.0": 7, "2.1": 0}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
