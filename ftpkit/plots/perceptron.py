@@ -50,6 +50,7 @@ def line_strip(X, t, path, ks, limit=1.1):
     X (m, 3) with the bias last, t (m,) in {-1, +1}, path (k_max + 1, 3) the weights after 0, 1, 2, ... mistakes.
     """
     fig, axes = figure(1, len(ks), 3.4, 3.5, squeeze=False)
+    fig.get_layout_engine().set(h_pad=0.08)
     grid = np.linspace(-limit, limit, 300)
     plane = np.stack([*np.meshgrid(grid, grid), np.ones((300, 300))], axis=-1)
     for ax, k in zip(axes[0], ks, strict=True):
@@ -159,6 +160,7 @@ def weight_pictures(rows):
             ax.set_title(title, fontsize=10)
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
+            ax.spines[:].set_visible(False)
     return fig
 
 
