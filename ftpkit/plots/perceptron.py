@@ -173,7 +173,7 @@ def accuracy_by_pass(runs):
     for ax, run in zip(axes[0], runs, strict=True):
         passes = range(1, len(run["train"]) + 1)
         color = style("Perceptron")["color"]
-        ax.plot(passes, run["train"], color=color, linewidth=0.8, linestyle=":", label="perceptron, training")
+        ax.plot(passes, run["train"], color="0.55", linewidth=1, linestyle=":", label="perceptron, training")
         ax.plot(passes, run["test"], color=color, linewidth=1.2, label="perceptron, test")
         ax.axhline(run["svm"], color=style("Hinge")["color"], linewidth=2, linestyle="--", label="linear SVM, test")
         _finish(ax, run["title"], "passes over the training images")
