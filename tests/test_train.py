@@ -172,24 +172,49 @@ def test_frozen_weights_stay():
 # --- the same result twice -------------------------------------------------------------------------------------------
 
 
-def run(seed=0, **settings):
-    model = net(dropout=0.2)
+def run(seed=0, draws=0, split=None, norm=True, **settings):
+    model = net(dropout=0.2, norm=norm)
+    torch.rand(draws)  # what the caller does with the global generator in the meantime
     settings = {"epochs": 2, "lr": 0.01, "batch_size": 10, "crop": 1, "flip": True} | settings
-    history = fit(model, images(), images(30, seed=1), seed=seed, **settings)
+    history = fit(model, split or images(), images(30, seed=1), seed=seed, **settings)
     numbers = [{key: value for key, value in record.items() if "second" not in key} for record in history]
     return weights(model), numbers
 
 
 def test_the_same_result_twice_whatever_the_callers_generator():
-    first = run()
-    torch.manual_seed(123)
-    assert equal(first[0], run()[0]) and first[1] == run()[1]
+    first, second = run(), run(draws=5)
+    assert equal(first[0], second[0]) and first[1] == second[1]
 
 
-def test_the_seed_decides_order_augmentation_and_dropout():
-    assert not equal(run(seed=0)[0], run(seed=1)[0])
-    whole = {"batch_size": 64, "crop": 0, "flip": False}  # one batch: only dropout is left to chance
-    assert not equal(run(seed=0, **whole)[0], run(seed=1, **whole)[0])
+def test_the_seed_decides_the_order():
+    plain = {"crop": 0, "flip": False, "batch_size": 32}
+    one, other = ([x for x, _ in seen] for seen in (batches_of(0, **plain), batches_of(1, **plain)))
+    assert not equal(one, other) and sorted_images(one) == sorted_images(other)
+
+
+def test_the_seed_decides_crops_and_flips():
+    alone = images(1)  # one image: no order left
+    for settings in ({"crop": 2, "flip": False}, {"crop": 0, "flip": True}):
+        seen = [[x for x, _ in batches_of(seed, alone, epochs=9, batch_size=4, **settings)] for seed in (0, 0, 1)]
+        assert equal(seen[0], seen[1]) and not equal(seen[0], seen[2])
+
+
+def test_the_seed_decides_dropout():
+    alone = {"split": images(1), "norm": False, "crop": 0, "flip": False}
+    assert equal(run(seed=0, **alone)[0], run(seed=0, draws=5, **alone)[0])
+    assert not equal(run(seed=0, **alone)[0], run(seed=1, **alone)[0])
+
+
+def batches_of(seed, split=None, epochs=1, **settings):
+    """What the model is fed in training: a list of (x, scores)."""
+    model, seen = net(norm=False), []
+    model.register_forward_hook(lambda module, inputs, out: seen.append((inputs[0], out)) if module.training else None)
+    fit(model, split or images(), epochs=epochs, lr=0.01, seed=seed, **settings)
+    return seen
+
+
+def sorted_images(batches):
+    return sorted(torch.cat(batches).flatten(1).tolist())
 
 
 def test_the_callers_generator_is_left_alone():
