@@ -14,6 +14,7 @@ COMMANDS = {
     "inside": ("ftpkit.inside", "look inside ten small convolutional networks of each kind: notebook 05's bands"),
     "bench": ("ftpkit.bench", "count and time what the activations cost beside ReLU"),
     "data": ("ftpkit.data", "make the bundled images again from the full set"),
+    "depth": ("ftpkit.depth", "gradients by depth and flipped outputs, ten seeds of each: notebook 04's bands"),
     "picture": ("ftpkit.plots.overview", "draw the README's picture from the results in data/results"),
 }
 

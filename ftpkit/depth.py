@@ -39,14 +39,15 @@ class Plan:
 PLAN = Plan()
 
 
-def gradients(contestant: str, depth: int, batch_norm: bool, seed: int, plan: Plan = PLAN) -> list[float]:
-    """Size of the gradient that arrives at each of `depth` hidden layers of an untrained MLP, first layer first.
+def gradients(contestant: str, depth: int, batch_norm: bool, seed: int, plan: Plan = PLAN) -> list[dict]:
+    """Gradient and targets at each of `depth` hidden layers of an untrained MLP; one record per layer, first one first.
 
-    One forward and one backward pass with `plan.images` bundled training images in training mode. The size is the root
-    of the mean square of g = dL/dh over units and images, divided by that of the last hidden layer, whose entry is 1.
+    One forward and one backward pass with `plan.images` bundled training images in training mode. ``size``: the root of
+    the mean square of g = dL/dh over units and images, divided by that of the last hidden layer, whose entry is 1.
+    ``disagree``: share of units and images whose target is not their output (see `probe.record`); None for ReLU.
 
-    >>> sizes = gradients("sign:STE", depth=4, batch_norm=False, seed=0)
-    >>> len(sizes), sizes[-1], sizes == sorted(sizes)
+    >>> layers = gradients("sign:STE", depth=4, batch_norm=False, seed=0)
+    >>> len(layers), layers[-1]["size"], 0.1 < layers[0]["size"] < 0.3  # (1 / 3) ** 0.5 for each of three layers
     (4, 1.0, True)
     """
     split = _bundled().subset(plan.images)
@@ -54,8 +55,8 @@ def gradients(contestant: str, depth: int, batch_norm: bool, seed: int, plan: Pl
     model = MLP(race.as_activation(contestant), hidden=(plan.width,) * depth, batch_norm=batch_norm)
     with probe.record(model) as log:
         F.cross_entropy(model(data.normalize(split, split.images)), split.labels).backward()
-    sizes = [record["grad_h_rms"] for record in log.records]
-    return [size / sizes[-1] for size in sizes]
+    last = log.records[-1]["grad_h_rms"]
+    return [{"size": record["grad_h_rms"] / last, "disagree": record["disagree"]} for record in log.records]
 
 
 def flips(rule: str, lr: float, seed: int, plan: Plan = PLAN) -> list[dict[str, float]]:
