@@ -121,17 +121,24 @@ def _check_scale(scale: float | None) -> None:
 # --- the four units --------------------------------------------------------------------------------------------
 
 
+# Where torch.compile traces, nothing is changed in place: torch 2.11 would send back zeros, without a word.
+
+
 def _sign_forward(z):
-    return F.threshold_(torch.sign(z), 0, -1)  # a seventh of the time of torch.where(z > 0, 1., -1.)
+    # a seventh of the time of torch.where(z > 0, 1., -1.)
+    return F.threshold(torch.sign(z), 0, -1, inplace=not torch.compiler.is_compiling())
 
 
 def _step_forward(z):
-    return torch.sign(z).relu_()
+    return F.relu(torch.sign(z), inplace=not torch.compiler.is_compiling())
 
 
 def _staircase_forward(z, steps):
     # ceil after clamp: the same levels as clamp after ceil; 0 + before both: no -0.0 among them
-    return torch.add(0.0, z, alpha=steps - 1).clamp_(0, steps).ceil_().div_(steps)
+    h = torch.add(0.0, z, alpha=steps - 1)
+    if torch.compiler.is_compiling():
+        return h.clamp(0, steps).ceil().div(steps)
+    return h.clamp_(0, steps).ceil_().div_(steps)
 
 
 def _clamp_forward(z):

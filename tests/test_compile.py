@@ -85,6 +85,8 @@ def test_compiled_equals_eager(compiled):
 
 def test_compiled_second_derivatives_raise(compiled):
     z = torch.randn(len(Together().activations), 310, requires_grad=True)
-    (slope,) = torch.autograd.grad((compiled(z) * z**2).sum(), z, create_graph=True)
-    with pytest.raises(RuntimeError, match="double backward|second derivative"):
+    with pytest.raises(
+        RuntimeError, match="double backward|second derivative|create_graph"
+    ):  # torch 2.11: the first too
+        (slope,) = torch.autograd.grad((compiled(z) * z**2).sum(), z, create_graph=True)
         slope.sum().backward()
