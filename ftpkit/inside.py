@@ -1,6 +1,7 @@
 """What happens inside the small convolutional networks of the live race, seed by seed: the bands of notebook 05."""
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
@@ -94,6 +95,14 @@ def run(seeds: int = 10, out: Path | None = None, progress: bool = True) -> dict
     if out is not None:
         race._write(out, result)
     return result
+
+
+def load() -> dict:
+    """The committed records; FileNotFoundError names the command that makes them."""
+    path = race.RESULTS / "inside_convnet4-live.json"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path.name} in data/results; make it with python -m ftpkit inside")
+    return json.loads(path.read_text())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

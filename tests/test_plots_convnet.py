@@ -91,12 +91,13 @@ def test_feature_maps_are_the_maps():
 def test_levels_count_the_outputs(steps):
     z = torch.linspace(-1, 3, 41, dtype=torch.float64)
     h = QuantReLU(steps, "SSTE")(z)
-    (ax,) = pictures.levels({"a layer": (z, h)}, steps).axes
+    top, bottom = pictures.levels({"a layer": (z, h)}, steps).axes
     shares = [float(((h * steps).round() == level).double().mean()) for level in range(steps + 1)]
-    texts = [text.get_text().split("\n") for text in ax.texts]
-    assert [share for _, share in texts] == [f"{100 * share:.0f} %" for share in shares]
-    assert [level for level, _ in texts] == ["0", *(f"{i}/{steps}" for i in range(1, steps)), "1"]
-    assert [line.get_xdata()[0] for line in ax.lines] == [i / (steps - 1) for i in range(steps)]
+    np.testing.assert_allclose([bar.get_height() for bar in bottom.patches], 100 * np.array(shares))
+    assert [text.get_text() for text in bottom.texts] == [f"{100 * share:.0f} %" for share in shares]
+    labels = [label.get_text() for label in bottom.get_xticklabels()]
+    assert labels == ["0", *(f"{i}/{steps}" for i in range(1, steps)), "1"]
+    assert [line.get_xdata()[0] for line in top.lines] == [i / (steps - 1) for i in range(steps)]
 
 
 def test_by_layer_draws_per_cent():

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from .. import race
@@ -124,28 +125,29 @@ def feature_maps(images: Tensor, z: Tensor, h: Tensor, titles: Sequence[str], ch
 
 
 def levels(found: Mapping[str, tuple[Tensor, Tensor]], steps: int) -> Figure:
-    """Histogram of each layer's pre-activations with the thresholds of a k-step staircase, and each level's share.
+    """One column per layer: above the histogram of z with a k-step staircase's thresholds, below each level's share.
 
-    found: title -> (z, h), one panel each; h on the levels 0, 1/k ... 1.
+    found: title -> (z, h); h on the levels 0, 1/k ... 1.
     """
-    thresholds = np.arange(steps) / (steps - 1)
-    fig, axes = figure(1, len(found), 3.4, 2.8, squeeze=False)
-    for ax, (title, (z, h)) in zip(axes[0], found.items(), strict=True):
+    names = ["0", *(f"{i}/{steps}" for i in range(1, steps)), "1"]
+    fig, axes = figure(2, len(found), 3.3, 1.9, sharey="row", squeeze=False)
+    for (top, bottom), (title, (z, h)) in zip(axes.T, found.items(), strict=True):
         z, level = z.detach().flatten(), (h * steps).round().long().flatten()
         low, high = np.quantile(z.numpy(), [0.002, 0.998])
-        low, high = min(low, -0.6), max(high, 1.6)
-        heights, _, _ = ax.hist(z.numpy(), bins=np.linspace(low, high, 80), density=True, color="0.7")
-        for threshold in thresholds:
-            ax.axvline(threshold, color=_DARK, linestyle="--", linewidth=1)
-        shares = level.bincount(minlength=steps + 1) / len(level)
-        middles = [(low + 0) / 2, *(thresholds[:-1] + thresholds[1:]) / 2, (1 + high) / 2]
-        for i, (middle, share) in enumerate(zip(middles, shares.tolist(), strict=True)):
-            text = f"{'0' if i == 0 else '1' if i == steps else f'{i}/{steps}'}\n{100 * share:.0f} %"
-            ax.text(middle, 1.03 * max(heights), text, ha="center", va="bottom", fontsize=9)
-        ax.set(xlim=(low, high), ylim=(0, 1.3 * max(heights)), xlabel="pre-activation z", yticks=[])
-        ax.set_title(title, fontsize=10)
-        ax.grid(False)
+        top.hist(z.numpy(), bins=np.linspace(min(low, -0.6), max(high, 1.6), 80), density=True, color="0.7")
+        for i in range(steps):
+            top.axvline(i / (steps - 1), color=_DARK, linestyle="--", linewidth=1)
+        top.set(xlabel="pre-activation z", yticks=[])
+        top.set_title(title, fontsize=10)
+        shares = 100 * level.bincount(minlength=steps + 1).double() / len(level)
+        bars = bottom.bar(names, shares.numpy(), color=_DARK, width=0.7)
+        bottom.bar_label(bars, [f"{share:.0f} %" for share in shares.tolist()], fontsize=9)
+        bottom.set(xlabel="output h", yticks=[])
+        bottom.margins(y=0.2)
+        for ax in (top, bottom):
+            ax.grid(False)
     axes[0][0].set_ylabel("how often")
+    axes[1][0].set_ylabel("share")
     return fig
 
 
@@ -209,6 +211,7 @@ def training_loss(result: dict) -> Figure:
         ax.plot(epochs, curves.mean(axis=0), **marks | {"label": name(contestant)}, linewidth=1.8, markersize=5)
     ax.set(xlabel="epoch", ylabel="training loss", yscale="log", xticks=epochs)
     ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
     ax.yaxis.set_minor_formatter("{x:g}")
     ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
