@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
 from torch import nn
 from tqdm import tqdm
 
 from . import data, models, train
 from .activations import QuantReLU, SaturatedReLU, Sign, Step
 from .losses import Table, UnknownName
+from .paired import Difference, difference  # noqa: F401  (a race's verdict, at hand where its result is)
 from .rules import as_rule
 
 _STAIRCASE = "staircase-K:RULE"
@@ -204,52 +204,6 @@ def correct(result: dict, contestant: str) -> np.ndarray:
         raise ValueError(f"no runs of {contestant!r}; this race has {', '.join(result['settings']['contestants'])}")
     bits = [np.unpackbits(np.frombuffer(base64.b64decode(r["correct"]), np.uint8)) for r in runs]
     return np.array(bits, dtype=bool)[:, : runs[0]["images"]]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference of two accuracies, in percentage points, with its 95 % interval; `shown` if that excludes 0."""
-
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def shown(self) -> bool:
-        return self.low > 0 or self.high < 0
-
-    def __str__(self):
-        verdict = "" if self.shown else ", no difference shown"
-        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]{verdict}"
-
-
-def difference(a: np.ndarray, b: np.ndarray) -> Difference:
-    """Mean accuracy of a minus that of b in percentage points, paired by seed and by test image.
-
-    a, b: bool, shape (seeds, images), the same seeds and images in the same order, as `correct` returns them. Seeds and
-    images are both samples, so both make the mean uncertain. With the gap of each seed (its mean over images) and of
-    each image (its mean over seeds), the 95 % interval is mean +- h with ``h^2 = h_seeds^2 + h_images^2``, where h_n is
-    the half-width of Student's interval for the mean of n gaps, ``t(n - 1) * sd / sqrt(n)``. What is particular to one
-    image under one seed is counted in both, so h errs on the wide side. Raises ValueError when the shapes differ and
-    when there are fewer than two seeds, which say nothing about others, or two images.
-
-    >>> rng = np.random.default_rng(0)
-    >>> a = rng.random((10, 2000)) < 0.9
-    >>> difference(a, a).shown, difference(a, a & (rng.random((10, 2000)) < 0.9)).shown
-    (False, True)
-    """
-    if a.shape != b.shape:
-        raise ValueError(f"paired runs need the same seeds and images, but the shapes are {a.shape} and {b.shape}")
-    if a.ndim != 2 or min(a.shape) < 2:
-        raise ValueError(f"an interval needs at least two seeds and two images, shape (seeds, images), not {a.shape}")
-    gap = 100.0 * (a.astype(np.float64) - b.astype(np.float64))
-    mean = float(gap.mean())
-    half = float(np.hypot(_half_width(gap.mean(axis=1)), _half_width(gap.mean(axis=0))))
-    return Difference(mean, mean - half, mean + half)
-
-
-def _half_width(values: np.ndarray) -> float:
-    return stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5
 
 
 def load(name: str) -> dict:
