@@ -197,7 +197,7 @@ def differences(pairs: Mapping[str, race.Difference]) -> Figure:
         ax.plot(gap.mean, row, "o", color=_DARK, markerfacecolor=face, markersize=8)
     ax.axvline(0, color="black", linewidth=1, linestyle=":")
     ax.set_yticks(range(len(pairs)), list(pairs)[::-1])
-    ax.set(xlabel="difference of test accuracies in points (95 % interval)", ylim=(-0.6, len(pairs) - 0.4))
+    ax.set(xlabel="difference in points, 95 % interval", ylim=(-0.6, len(pairs) - 0.4))
     return fig
 
 
