@@ -73,6 +73,7 @@ def fit(
     there; TypeError for data that are no `Split`.
 
     >>> split = Split(torch.tensor([0, 255] * 8, dtype=torch.uint8).view(16, 1, 1, 1), torch.tensor([0, 1] * 8), 0, 1)
+    >>> _ = torch.manual_seed(0)
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
     >>> history = fit(model, split, split, epochs=20, lr=0.1, batch_size=8)
     >>> [record["epoch"] for record in history][-1], history[-1]["test_accuracy"]
