@@ -36,7 +36,7 @@ def made_up_race(seeds=3, images=40, epochs=4):
 
 
 def test_a_contestant_has_its_rules_colour_and_a_look_of_its_own():
-    looks = {c: pictures.look(c) for c in race.RACES["convnet4"].contestants}
+    looks = {c: plots.style(race.label(c)) for c in race.RACES["convnet4"].contestants}
     for rule in ("SSTE", "FTP-SH"):
         assert looks[f"sign:{rule}"] == plots.style(rule)
         assert looks[f"staircase-3:{rule}"]["color"] == plots.style(rule)["color"]

@@ -5,27 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from .. import race
 from ..activations import QuantReLU
+from . import training
 from .style import figure, style
 
 _DARK = "#333333"
-
-
-def look(contestant: str) -> dict:
-    """Colour, line style and marker of a race's contestant: the rule's colour, and hollow markers for a staircase.
-
-    >>> look("staircase-3:SSTE")["color"] == style("SSTE")["color"], look("staircase-3:SSTE")["label"]
-    (True, 'SSTE, 3 steps')
-    """
-    kind, _, rule = contestant.partition(":")
-    if not kind.startswith("staircase-"):
-        return style(race.label(contestant))
-    hollow = {"markerfacecolor": "white", "markeredgewidth": 1.6}
-    return style(rule.rpartition(":")[2]) | {"label": race.label(contestant), "linestyle": (0, (1, 1)), **hollow}
 
 
 def name(contestant: str) -> str:
@@ -161,7 +148,7 @@ def by_layer(rows: Mapping[str, Sequence[Mapping]], keys: Mapping[str, str]) -> 
         for contestant, layers in rows.items():
             depths = [layer["depth"] for layer in layers]
             values = [100 * layer[key] for layer in layers]
-            ax.plot(depths, values, **look(contestant) | {"label": name(contestant)}, linewidth=2)
+            ax.plot(depths, values, **style(race.label(contestant)) | {"label": name(contestant)}, linewidth=2)
         ax.set(xlabel="hidden layer", ylabel="%", xticks=depths, ylim=(0, None))
         ax.set_title(title, fontsize=10)
     handles, labels = axes[0][0].get_legend_handles_labels()
@@ -178,7 +165,7 @@ def accuracies(result: dict) -> Figure:
     ranked = sorted(scores, key=lambda c: scores[c].mean())
     fig, ax = figure(1, 1, 6.4, 0.42 * len(ranked) + 0.9)
     for row, contestant in enumerate(ranked):
-        mine, marks = scores[contestant], look(contestant)
+        mine, marks = scores[contestant], style(race.label(contestant))
         error = mine.std(ddof=1) / len(mine) ** 0.5
         ax.plot(mine, np.full(len(mine), row - 0.22), "|", color=marks["color"], markersize=7, label="runs")
         bold = {key: marks[key] for key in marks if key.startswith(("color", "marker"))}
@@ -202,16 +189,5 @@ def differences(pairs: Mapping[str, race.Difference]) -> Figure:
 
 
 def training_loss(result: dict) -> Figure:
-    """Training loss by epoch: the mean over the seeds, and a band from the lowest to the highest seed."""
-    fig, ax = figure(1, 1, 6.4, 3.6)
-    for contestant in result["settings"]["contestants"]:
-        curves = np.array([r["train_loss"] for r in result["runs"] if r["contestant"] == contestant])
-        epochs, marks = np.arange(1, curves.shape[1] + 1), look(contestant)
-        ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=marks["color"], alpha=0.15, linewidth=0)
-        ax.plot(epochs, curves.mean(axis=0), **marks | {"label": name(contestant)}, linewidth=1.8, markersize=5)
-    ax.set(xlabel="epoch", ylabel="training loss", yscale="log", xticks=epochs)
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
-    ax.yaxis.set_minor_formatter("{x:g}")
-    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
-    return fig
+    """As `training.training_loss`, with the activation in the names."""
+    return training.training_loss(result, name)

@@ -27,11 +27,17 @@ _STYLES = {
 def style(name: str) -> dict:
     """Colour, line style and marker of a rule, the same in every figure of the kit; keywords for ``ax.plot``.
 
-    >>> style("FTP-SH")["color"]
-    '#0072B2'
+    name: a rule or a label of `race.label`. On a staircase a rule keeps its colour; its markers are hollow.
+
+    >>> style("FTP-SH")["color"], style("FTP-SH, 3 steps")["color"]
+    ('#0072B2', '#0072B2')
     """
-    color, linestyle, marker = _STYLES.get(name, ("#444444", "-", "."))
-    return {"color": color, "linestyle": linestyle, "marker": marker, "label": name}
+    rule, _, steps = name.partition(", ")
+    color, linestyle, marker = _STYLES.get(rule, ("#444444", "-", "."))
+    look = {"color": color, "linestyle": linestyle, "marker": marker, "label": name}
+    if steps.endswith("steps"):
+        look |= {"linestyle": (0, (1, 1)), "markerfacecolor": "white", "markeredgewidth": 1.6}
+    return look
 
 
 def figure(rows: int = 1, columns: int = 1, width: float = 4.0, height: float = 3.0, **subplots):

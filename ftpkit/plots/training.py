@@ -1,6 +1,6 @@
 """Figures of notebook 04: one mini-batch of Algorithm 2, a race with its intervals, gradients by depth, flips."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -80,12 +80,16 @@ def race_intervals(result: Mapping, reference: str = "sign:STE") -> Figure:
     return fig
 
 
-def training_loss(result: Mapping) -> Figure:
-    """Training loss by epoch: the mean over the seeds as a line, the smallest to the largest as a band."""
+def training_loss(result: Mapping, name: Callable[[str], str] = race.label) -> Figure:
+    """Training loss by epoch: the mean over the seeds as a line, the smallest to the largest as a band.
+
+    name: how the legend calls a contestant.
+    """
     fig, ax = figure(1, 1, 7.0, 3.8)
     for contestant in ranked(result):
         curves = np.array([r["train_loss"] for r in result["runs"] if r["contestant"] == contestant])
         epochs, look = np.arange(1, curves.shape[1] + 1), style(race.label(contestant))
+        look["label"] = name(contestant)
         ax.plot(epochs, curves.mean(axis=0), linewidth=2, markersize=5, **look)
         ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=look["color"], alpha=0.15, linewidth=0)
     ax.set(xlabel="epoch", ylabel="mean training loss", yscale="log", xticks=epochs)
