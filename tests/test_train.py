@@ -382,12 +382,12 @@ def test_the_end_of_every_epoch_looks_at_all_layers(test):
 
 
 def test_a_late_reading_as_on_a_gpu_finds_the_same_one_look_later(monkeypatch):
-    class Late(training._Guard):
+    class Late(training.Guard):
         def __init__(self, model, every):
             super().__init__(model, every)
             self.late = True
 
-    monkeypatch.setattr(training, "_Guard", Late)
+    monkeypatch.setattr(training, "Guard", Late)
     model = net()
     with pytest.raises(NonFiniteError, match="weight and bias of layer '1'") as caught:
         fit(model, images(50), epochs=3, lr=0.01, batch_size=2, check_every=5,
