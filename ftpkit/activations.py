@@ -39,10 +39,8 @@ class Unit:
 
     def backward(self, rule: Rule, g: Tensor, z: Tensor, scale: float | None) -> Tensor:
         """The gradient sent to z when g arrives at h."""
-        if rule.fused and len(self.windows) == 1:
-            ((center, half_width, factor),) = self.windows
-            grad = rule.fused(g, z, center, half_width)
-            return grad if factor == 1 else grad * factor
+        if rule.fused:
+            return _sum((f, rule.fused(g, z, c, w)) for c, w, f in self.windows)
         t = rule.targets(g, z, None if rule.targets is gradient_sign else self.forward(z))
         return self.loss_derivative(rule, z, t) * (g.abs() if rule.weighted else scale)
 

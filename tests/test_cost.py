@@ -17,6 +17,7 @@ LIMITS = {  # activation: (passes, bytes per element)
     "step, SSTE": (lambda: Step("SSTE"), 4, 36),
     "staircase, SSTE": (lambda: QuantReLU(3, "SSTE"), 5, 44),
     "staircase, FTP-SH": (lambda: QuantReLU(3, "FTP-SH"), 8, 68),
+    "staircase, sum, SSTE": (lambda: QuantReLU(3, "SSTE", form="sum"), 12, 116),
     "saturated relu": (SaturatedReLU, 2, 20),
 }
 THRESHOLDS = {"sign": Sign, "step": Step, "staircase": lambda rule: QuantReLU(3, rule)}

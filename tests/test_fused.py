@@ -81,6 +81,21 @@ def test_fused_sste_of_the_staircase_is_exact_and_generic_rounds_at_the_borders(
 
 
 @each_dtype
+@each_fused
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_fused_sum_over_steps(k, name, dtype):
+    """k - 1 is a power of two, so the borders of all windows are floats, and comparing z with them is exact."""
+    z, g = points(dtype)
+    fused, generic = gradients(lambda rule: QuantReLU(k, rule, form="sum"), RULES[name], z, g)
+    if name == "SSTE":  # the generic form rounds z - i / (k - 1) beside the borders
+        passing = sum(((z >= i / (k - 1) - 1) & (z <= i / (k - 1) + 1)).int() for i in range(k))
+        expected = g.double() * passing.double() / k
+    else:
+        expected = generic.double()
+    assert ((fused.double() - expected).abs() <= 2 * k * torch.finfo(dtype).eps * g.double().abs()).all()
+
+
+@each_dtype
 @pytest.mark.parametrize("make", SHIFTED.values(), ids=SHIFTED)
 def test_fused_ste_and_soft_hinge_of_the_staircase(make, dtype):
     z, g = points(dtype)
