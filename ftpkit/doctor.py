@@ -70,7 +70,8 @@ def _private(text: str) -> str:
 
 
 def _python() -> Finding:
-    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    release = platform.release().partition("-")[0]  # without what a distribution or a host adds
+    system = f"{platform.system()} {release} {platform.machine()}"
     return Finding("ok", f"Python {platform.python_version()} on {system}")
 
 
