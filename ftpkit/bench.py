@@ -195,7 +195,7 @@ def _now(device: torch.device) -> float:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a smaller tensor, few steps of small batches, 3 rounds")
-    parser.add_argument("--rounds", type=int, help="how often everything is timed (default 7, with --quick 3)")
+    parser.add_argument("--rounds", type=int, help="how often a network is timed (default 7, with --quick 3)")
     parser.add_argument("--batch", type=int, help="images in a training step, instead of the network's own number")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--threads", type=int, help="CPU threads of torch (default: torch's own choice)")
@@ -209,10 +209,10 @@ def main(args: argparse.Namespace) -> int:
     shape = QUICK_SHAPE if args.quick else SHAPE
     print(_machine(device))
 
-    print(f"\nOne activation, forward + backward on {shape}, float32; {rounds} rounds: median ratio (min-max)")
-    repeats = 5 if device.type == "cpu" else 50
+    print(f"\nOne activation, forward + backward on {shape}, float32; {3 * rounds} rounds: median ratio (min-max)")
+    repeats = 2 if device.type == "cpu" else 50
     timers = {name: _activation_timer(make, shape, device, repeats) for name, make in ACTIVATIONS.items()}
-    seconds = interleave(timers, rounds)
+    seconds = interleave(timers, 3 * rounds)
     rows = [("activation", "passes", "B/element", "saved B/el", "time / ReLU")]
     for name, make in ACTIVATIONS.items():
         c = cost(make())
