@@ -555,11 +555,14 @@ def test_a_batch_of_one_under_batch_norm(n, batch_size, better, build):
 
 
 def test_a_batch_of_one_where_it_does_no_harm():
-    fit(net(norm=False), images(21), **BUDGET, batch_size=10)  # no batch norm
     feature_maps = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
-    fit(feature_maps, images(21), **BUDGET, batch_size=10)  # four positions per channel
-    fit(net(), images(22), **BUDGET, batch_size=10)  # two images in the last batch
-    fit(net(), images(21), **BUDGET, batch_size=11)  # what the error suggests
+    for model, n, batch_size in [
+        (net(norm=False), 21, 10),  # no batch norm
+        (feature_maps, 21, 10),  # four positions per channel
+        (net(), 22, 10),  # two images in the last batch
+        (net(), 21, 11),  # what the error suggests
+    ]:
+        assert len(fit(model, images(n), **BUDGET, batch_size=batch_size)) == BUDGET["epochs"]
 
 
 def test_models_that_do_not_fit():
