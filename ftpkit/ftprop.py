@@ -90,8 +90,8 @@ def minibatch_step(
     model: as for `split`. x: inputs, dimension 0 the batch of size B. y: labels, as ``loss(z_l, y)`` takes them.
     optimizer: holds the weights W_1 ... W_l; all layers' gradients are taken at the weights of the forward pass, then
     it takes one step. An unweighted rule uses its activation's scale, or 1 / B where none is set.
-    Returns one `LayerStep` per layer, first layer first. Raises as `split`, and ValueError for targets outside
-    {-1, 0, +1}.
+    Returns one `LayerStep` per layer, first layer first. Raises as `split`, and ValueError for an empty batch,
+    for labels that are not as many as the inputs, and for targets outside {-1, 0, +1}.
 
     >>> from ftpkit import Sign
     >>> _ = torch.manual_seed(0)
@@ -102,6 +102,8 @@ def minibatch_step(
     [-1.0, 1.0]
     """
     layers = split(model)
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(f"a mini-batch has at least one instance and as many labels, not {len(x)} and {len(y)}")
     optimizer.zero_grad()
 
     # Forward: every layer starts from a detached copy of the activations below it.

@@ -157,3 +157,13 @@ def test_targets_outside_the_value_set_are_refused(targets):
     x, y = batch(mlp)
     with pytest.raises(ValueError, match="'mine' must return -1, 0 or"):
         ftprop.minibatch_step(model, x, y, torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+@pytest.mark.parametrize(("inputs", "labels"), [(0, 0), (20, 19)])
+def test_an_empty_batch_or_missing_labels_are_refused_and_nothing_is_learned(inputs, labels):
+    model = mlp(RULES["SSTE"], Sign)
+    before = [p.clone() for p in model.parameters()]
+    x, y = batch(mlp)
+    with pytest.raises(ValueError, match=f"as many labels, not {inputs} and {labels}"):
+        ftprop.minibatch_step(model, x[:inputs], y[:labels], torch.optim.SGD(model.parameters(), lr=0.1))
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
