@@ -1,0 +1,158 @@
+"""Exact answers about a few points and their labels, in rational arithmetic: `separability` asks, FLINT calculates.
+
+Every float64 is a rational number. Column j of the points is multiplied by a rational that makes its entries integers
+without a common factor, which changes neither what is separable nor the coefficients of a common hull point; a last
+column of ones carries the bias.
+"""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+try:
+    from flint import fmpz_mat
+except ImportError as error:  # pragma: no cover
+    raise ImportError("exact separability needs FLINT: pip install python-flint") from error
+
+
+class IntegerPoints:
+    """The points (m, n) as integers (m, n + 1), and what can be said about labels of them without rounding."""
+
+    def __init__(self, X: np.ndarray):
+        columns, self.scales = [], []
+        for column in X.T.tolist():
+            ratios = [value.as_integer_ratio() for value in column]
+            denominator = max(q for _, q in ratios)  # all are powers of 2
+            integers = [p * (denominator // q) for p, q in ratios]
+            divisor = math.gcd(*integers) or 1
+            columns.append([value // divisor for value in integers])
+            self.scales.append(Fraction(denominator, divisor))
+        self.rows = [list(row) for row in zip(*columns, [1] * len(X), strict=True)]
+        self.scales.append(Fraction(1))
+        self.matrix = fmpz_mat(self.rows)
+
+    def separating(self, w: list[Fraction], t: np.ndarray) -> tuple[Fraction, ...] | None:
+        """(w, b) with t_i (w . x_i + b) > 0 wherever t_i is not 0, or None if these w allow no such b.
+
+        w: n weights of the points as they were given. b is in the middle, or the float64 nearest to that if it serves.
+        """
+        w_int, unit = _integers([a / s for a, s in zip(w, self.scales, strict=False)])
+        z = _times(self.matrix, [*w_int, 0])
+        above = min(z[i] for i in np.flatnonzero(t > 0))
+        below = max(z[i] for i in np.flatnonzero(t < 0))
+        if below >= above:
+            return None
+        b = Fraction(-(above + below), 2) * unit
+        try:
+            rounded = Fraction(float(b))
+        except OverflowError:
+            return (*w, b)
+        return (*w, rounded if below * unit < -rounded < above * unit else b)
+
+    def margin(self, weights: tuple[Fraction, ...], t: np.ndarray) -> float:
+        """The least t_i (w . x_i + b) / ||w|| over the t_i that are not 0; infinite for w = 0."""
+        square = sum(w * w for w in weights[:-1])
+        if square == 0:
+            return math.inf
+        w_int, unit = _integers([a / s for a, s in zip(weights, self.scales, strict=True)])
+        z = _times(self.matrix, w_int)
+        least = min(int(t[i]) * z[i] for i in np.flatnonzero(t)) * unit
+        return math.copysign(math.sqrt(least * least / square), least)
+
+    def hull_point(self, support: np.ndarray, t: np.ndarray) -> dict[int, Fraction] | None:
+        """Coefficients c_i > 0 on some of the support, with sum_i c_i t_i (x_i, 1) = 0 and sum_i c_i = 1; or None."""
+        basis = [("point", int(i)) for i in support]
+        reduced, denominator, pivots = self._reduced(basis, t)
+        if len(basis) in pivots:  # the right-hand side is no combination of these columns
+            return None
+        values = {basis[j][1]: Fraction(int(reduced[r, len(basis)]), denominator) for r, j in enumerate(pivots)}
+        return {i: c for i, c in values.items() if c} if min(values.values()) >= 0 else None
+
+    def decide(self, support: np.ndarray, t: np.ndarray, pivots: int):
+        """Weights (a tuple of n + 1 Fractions) or hull coefficients (a dict as above), by the exact simplex method.
+
+        It minimises the 1-norm of sum_i c_i t_i (x_i, 1) over c >= 0 with sum_i c_i = 1, one column for each point and
+        two slack columns for each coordinate, starting from the given support, and stops as soon as the dual variables
+        separate or the minimum 0 is reached. Exact throughout, so no tolerance. None when the pivots are used up.
+        """
+        basis, stalled, lowest = self._start(support, t), 0, None
+        active = np.flatnonzero(t)
+        for _ in range(pivots):
+            columns = [self._column(entry, t) for entry in basis]
+            B = fmpz_mat(columns).transpose()
+            cost = [0 if kind == "point" else 1 for kind, _ in basis]
+            values = _entries(B.solve(_standing([0] * (len(columns) - 1) + [1])))
+            dual = _entries(B.transpose().solve(_standing(cost)))
+
+            objective = sum(v for v, c in zip(values, cost, strict=True) if c)
+            if objective == 0:
+                return {i: v for (kind, i), v in zip(basis, values, strict=True) if kind == "point" and v}
+            w_int, unit = _integers(dual[:-1])
+            z = _times(self.matrix, w_int)
+            prices = {("point", i): -(int(t[i]) * z[i] * unit + dual[-1]) for i in active.tolist()}
+            if max(int(t[i]) * z[i] for i in active.tolist()) < 0:
+                return tuple(-w * s for w, s in zip(dual[:-1], self.scales, strict=True))
+            for j, w in enumerate(dual[:-1]):
+                prices["+", j], prices["-", j] = 1 - w, 1 + w
+
+            # Dantzig's rule is fast, Bland's never cycles: the second where the first does not get on.
+            stalled = 0 if lowest is None or objective < lowest else stalled + 1
+            lowest = objective
+            below = [entry for entry, price in prices.items() if price < 0]
+            entering = min(below) if stalled > 5 else min(below, key=prices.get)
+            direction = _entries(B.solve(_standing(self._column(entering, t))))
+            ratios = [(v / d, basis[k], k) for k, (v, d) in enumerate(zip(values, direction, strict=True)) if d > 0]
+            basis[min(ratios)[2]] = entering
+        return None
+
+    def _start(self, support: np.ndarray, t: np.ndarray) -> list[tuple]:
+        """A feasible basis with as much of the support in it as can be had."""
+        points = [int(i) for i in support] or [int(np.flatnonzero(t)[0])]
+        while True:
+            entries = [("point", i) for i in points] + [("+", j) for j in range(len(self.scales))]
+            reduced, denominator, pivots = self._reduced(entries, t)
+            basis = [entries[j] for j in pivots]
+            values = [int(reduced[r, len(entries)]) * denominator for r in range(len(pivots))]
+            points = [i for (kind, i), v in zip(basis, values, strict=True) if kind == "point" and v >= 0]
+            if len(points) == sum(kind == "point" for kind, _ in basis):
+                return [("-" if v < 0 else k, i) for (k, i), v in zip(basis, values, strict=True)]
+
+    def _reduced(self, entries: list[tuple], t: np.ndarray):
+        """Reduced row echelon form of the columns beside the right-hand side (0, ..., 0, 1), and its pivots."""
+        columns = [self._column(entry, t) for entry in entries]
+        columns.append([0] * len(self.scales) + [1])
+        reduced, denominator, rank = fmpz_mat(columns).transpose().rref()
+        pivots, j = [], 0
+        for r in range(rank):
+            while reduced[r, j] == 0:
+                j += 1
+            pivots.append(j)
+        return reduced, int(denominator), pivots
+
+    def _column(self, entry: tuple, t: np.ndarray) -> list[int]:
+        kind, i = entry
+        if kind == "point":
+            return [int(t[i]) * v for v in self.rows[i]] + [1]
+        column = [0] * (len(self.scales) + 1)
+        column[i] = 1 if kind == "+" else -1
+        return column
+
+
+def _standing(column: list[int]) -> fmpz_mat:
+    return fmpz_mat(len(column), 1, column)
+
+
+def _entries(solution) -> list[Fraction]:
+    numerators, denominator = solution.numer_denom()
+    return [Fraction(int(p), int(denominator)) for p in numerators.entries()]
+
+
+def _integers(values: list[Fraction]) -> tuple[list[int], Fraction]:
+    """Integers and a positive unit with integers * unit == values."""
+    denominator = math.lcm(*(v.denominator for v in values))
+    return [v.numerator * (denominator // v.denominator) for v in values], Fraction(1, denominator)
+
+
+def _times(matrix: fmpz_mat, column: list[int]) -> list[int]:
+    return [int(v) for v in (matrix * _standing(column)).entries()]
