@@ -77,7 +77,7 @@ class IntegerPoints:
         separate or the minimum 0 is reached. Exact throughout, so no tolerance. None when the pivots are used up.
         """
         basis, stalled, lowest = self._start(support, t), 0, None
-        active = np.flatnonzero(t)
+        active = [(i, int(t[i])) for i in np.flatnonzero(t).tolist()]
         for _ in range(pivots):
             columns = [self._column(entry, t) for entry in basis]
             B = fmpz_mat(columns).transpose()
@@ -88,19 +88,19 @@ class IntegerPoints:
             objective = sum(v for v, c in zip(values, cost, strict=True) if c)
             if objective == 0:
                 return {i: v for (kind, i), v in zip(basis, values, strict=True) if kind == "point" and v}
-            w_int, unit = _integers(dual[:-1])
-            z = _times(self.matrix, w_int)
-            prices = {("point", i): -(int(t[i]) * z[i] * unit + dual[-1]) for i in active.tolist()}
-            if max(int(t[i]) * z[i] for i in active.tolist()) < 0:
-                return tuple(-w * s for w, s in zip(dual[:-1], self.scales, strict=True))
-            for j, w in enumerate(dual[:-1]):
-                prices["+", j], prices["-", j] = 1 - w, 1 + w
+            *w, offset, one = _integers([*dual, Fraction(1)])[0]  # the dual variables, and 1 in the same unit
+            z = _times(self.matrix, w)
+            below = {("point", i): price for i, sign in active if (price := -sign * z[i] - offset) < 0}
+            if max(sign * z[i] for i, sign in active) < 0:
+                return tuple(-v * s for v, s in zip(dual[:-1], self.scales, strict=True))
+            for j, v in enumerate(w):
+                if abs(v) > one:
+                    below["+" if v > 0 else "-", j] = one - abs(v)
 
             # Dantzig's rule is fast, Bland's never cycles: the second where the first does not get on.
             stalled = 0 if lowest is None or objective < lowest else stalled + 1
             lowest = objective
-            below = [entry for entry, price in prices.items() if price < 0]
-            entering = min(below) if stalled > 5 else min(below, key=prices.get)
+            entering = min(below) if stalled > 5 else min(below, key=below.get)
             direction = _entries(B.solve(_standing(self._column(entering, t))))
             ratios = [(v / d, basis[k], k) for k, (v, d) in enumerate(zip(values, direction, strict=True)) if d > 0]
             basis[min(ratios)[2]] = entering
