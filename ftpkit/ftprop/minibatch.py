@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .activations import Activation
-from .rules import Rule
+from ..activations import Activation
+from ..rules import Rule
 
 
 @dataclass(frozen=True)
