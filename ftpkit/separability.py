@@ -11,8 +11,6 @@ from fractions import Fraction
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
-from .rational import IntegerPoints
-
 
 @dataclass(frozen=True, eq=False)
 class Separation:
@@ -110,6 +108,8 @@ class Points:
             side = 1 if t.sum() >= 0 else -1
             return Separation(np.append(np.zeros(n), side), np.inf, (Fraction(0),) * n + (Fraction(side),))
         if self._integer is None:
+            from .rational import IntegerPoints  # wants FLINT, which the rest of the core does without
+
             self._integer = IntegerPoints(self.X)
         w, support = _propose(self.X, t)
         if w is not None and np.isfinite(w).all():
@@ -144,8 +144,8 @@ class Points:
 def max_margin(X, t) -> Separation:
     """The hyperplane with the largest margin (scikit-learn's linear SVC with a hard margin); X, t as for `separate`.
 
-    Raises ValueError where (X, t) is not separable. Where the SVC's result, a float, does not separate, or has a smaller
-    margin than the linear program's, the latter's is returned.
+    Raises ValueError where (X, t) is not separable. Where the SVC's result, in floats, does not separate, or has a
+    smaller margin than the linear program's, the latter's is returned.
 
     >>> round(max_margin([[0, 0], [1, 0], [3, 4]], [-1, -1, 1]).margin, 3)
     2.236
@@ -169,11 +169,12 @@ def max_margin(X, t) -> Separation:
     return max(first, best, key=lambda separation: separation.margin)
 
 
-def hinge_fit(X, t) -> tuple[np.ndarray, float]:
-    """Weights (n + 1,), bias last, with the least total hinge loss sum_i max(0, 1 - t_i z_i), and that loss.
+def hinge_fit(X, t, cost=None) -> tuple[np.ndarray, float]:
+    """Weights (n + 1,), bias last, with the least hinge loss sum_i cost_i max(0, 1 - t_i z_i), and that loss.
 
-    X (m, n), t (m,) in {-1, 0, +1}; instances with t_i = 0 are ignored. A linear program in floating point: its loss is
-    0 to about 1e-9 where (X, t) is separable by a fair margin, but only `separate` proves that. Raises as `separate`.
+    X (m, n), t (m,) in {-1, 0, +1}, cost (m,), 0 or more, by default 1; instances with t_i or cost_i of 0 are ignored.
+    A linear program in floating point: its loss is 0 where (X, t) is separable by a fair margin, but only `separate`
+    proves that. Raises as `separate`, and ValueError for costs that are negative or too few.
 
     >>> weights, loss = hinge_fit([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1])
     >>> round(loss, 6)
@@ -181,19 +182,23 @@ def hinge_fit(X, t) -> tuple[np.ndarray, float]:
     """
     X = as_points(X)
     t = as_targets(t, len(X))
-    used = t != 0
-    X, t = X[used], t[used].astype(float)
+    cost = np.ones(len(t)) if cost is None else np.asarray(cost, float)
+    if t.ndim != 1 or cost.shape != t.shape or not (np.isfinite(cost) & (cost >= 0)).all():
+        raise ValueError(f"hinge_fit takes one target and one cost, 0 or more, for each of the {len(X)} instances")
+    used = (t != 0) & (cost > 0)
+    X, t, cost = X[used], t[used].astype(float), cost[used]
     if len(set(t)) < 2:
         return np.append(np.zeros(X.shape[1]), t[0] if len(t) else 1.0), 0.0
     scaled, centre, scale = _standardised(X)
     V = np.c_[scaled, np.ones(len(t))] * t[:, None]
-    solved = linprog(-np.ones(len(t)), A_eq=V.T, b_eq=np.zeros(V.shape[1]), bounds=(0, 1), method="highs-ds")
+    bounds = np.c_[np.zeros(len(t)), cost]
+    solved = linprog(-np.ones(len(t)), A_eq=V.T, b_eq=np.zeros(V.shape[1]), bounds=bounds, method="highs-ds")
     if solved.status != 0:
         raise ArithmeticError(f"the linear program of the hinge loss failed: {solved.message}")
     w = -solved.eqlin.marginals[:-1] / scale
     weights = np.append(w, -solved.eqlin.marginals[-1] - w @ centre)
-    loss = float(np.maximum(0, 1 - t * (X @ w + weights[-1])).sum())
-    return weights, 0.0 if loss < 1e-9 * len(t) else loss
+    loss = float(cost @ np.maximum(0, 1 - t * (X @ w + weights[-1])))
+    return weights, 0.0 if loss < 1e-9 * cost.sum() else loss
 
 
 def fewest_errors(X, t) -> tuple[int, np.ndarray]:
