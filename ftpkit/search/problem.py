@@ -133,23 +133,39 @@ class Evaluator:
     """The objective as a function of targets. It counts what it is asked, keeps the best, and stops at the budget.
 
     budget: evaluations, one for each setting of all targets, also one seen before. callback: called with each `State`.
-    A fit is a linear program, done once for each data set of a unit and kept.
+    goal: a value at which to stop as well; 0 is the least there is. A fit is a linear program, done once for each data
+    set of a unit and kept.
     """
 
-    def __init__(self, problem: Problem, objective: str, budget: int | None, callback: Callable | None = None):
+    def __init__(
+        self,
+        problem: Problem,
+        objective: str,
+        budget: int | None,
+        callback: Callable[[State], None] | None = None,
+        goal: float = -np.inf,
+    ):
         if objective not in OBJECTIVES:
             raise ValueError(f"the objective is {' or '.join(map(repr, OBJECTIVES))}, not {objective!r}")
         if not problem.hidden:
             raise ValueError("a network without hidden units has no targets to set; use separability.fewest_errors")
         self.problem, self.objective, self.budget = problem, objective, check_budget(budget)
-        self.callback = callback
+        self.callback, self.goal = callback, goal
         self.evaluations, self.best, self.targets = 0, np.inf, None
         self._fits = {}
 
     def __call__(self, targets: list[np.ndarray]) -> float:
-        if self.budget is not None and self.evaluations >= self.budget:
+        self.check()
+        return self.see(targets, self.value(targets))
+
+    def check(self) -> None:
+        """Raise Spent if no further evaluation is allowed, or none is needed."""
+        if self.best <= self.goal or (self.budget is not None and self.evaluations >= self.budget):
             raise Spent
-        value = self.value(targets)
+
+    def see(self, targets: list[np.ndarray], value: float) -> float:
+        """Count a setting whose value is known by other means; as if it had been called, `Spent` included."""
+        self.check()
         self.evaluations += 1
         if value < self.best:
             self.best, self.targets = value, [T.copy() for T in targets]
@@ -163,7 +179,8 @@ class Evaluator:
             return self.problem.errors(self.weights(targets))
         inputs = [self.problem.X, *targets]
         wanted = [*targets, self.problem.y[:, None]]
-        return sum(self.fit(h, t)[1] for h, T in zip(inputs, wanted, strict=True) for t in T.T)
+        losses = (self.fit(h, t)[1] for h, T in zip(inputs, wanted, strict=True) for t in T.T)
+        return round(sum(losses), 9)  # what a linear program is good for; equal settings have equal values
 
     def weights(self, targets: list[np.ndarray]) -> list[np.ndarray]:
         """Weights of the real network: every layer is fitted to its targets on the outputs of the layer below."""
@@ -175,17 +192,31 @@ class Evaluator:
         return weights
 
     def fit(self, h: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, float]:
-        """`separability.hinge_fit`, remembered."""
-        key = (h.tobytes() if h is not self.problem.X else None, t.tobytes())
+        """`separability.hinge_fit`, remembered; of hidden outputs h it does not matter in which order they come."""
+        if h is self.problem.X:
+            key = t.tobytes()
+        else:
+            rows = np.c_[h, t].astype(np.int8)
+            rows = rows[np.lexsort(rows.T)]
+            h, t, key = rows[:, :-1], rows[:, -1], (rows.shape, rows.tobytes())
         if key not in self._fits:
-            self._fits[key] = hinge_fit(h, t)
+            weights, loss = hinge_fit(h, t)
+            self._fits[key] = _on_a_grid(weights, h, t), loss
         return self._fits[key]
 
-    def outcome(self, method: str, proved: bool = False, bound: float = 0, trace: tuple = ()) -> Outcome:
-        """The best that was seen."""
-        weights = self.weights(self.targets)
+    def outcome(
+        self, method: str, *, proved: bool = False, bound: float = 0, trace: tuple = (), weights=None
+    ) -> Outcome:
+        """The best that was seen. weights: of a network for its targets, fitted if not given.
+
+        A network without an error proves that its hidden outputs are feasible targets: with "errors" it returns those.
+        """
+        weights = self.weights(self.targets) if weights is None else weights
         outputs, _ = self.problem.forward(weights)
         errors = self.problem.errors(weights)
+        if self.objective == "errors" and errors == 0:
+            self.targets = outputs
+        proved = proved or self.best == 0
         feasible = errors == 0 and all((H == T).all() for H, T in zip(outputs, self.targets, strict=True))
         return Outcome(
             method=method,
@@ -207,6 +238,30 @@ def check_budget(budget: int | None, what: str = "budget") -> int | None:
     if budget is not None and (not isinstance(budget, int | np.integer) or budget < 1):
         raise ValueError(f"{what} must be a number of evaluations, 1 or more, or None for no limit, not {budget!r}")
     return budget
+
+
+def random_network(problem: Problem, rng: np.random.Generator) -> list[np.ndarray]:
+    """Weights of a network with standard normal weights and biases, the first layer on standardised inputs.
+
+    Its hidden outputs are the usual start of a search: a setting that the hidden units can realise.
+    """
+    mean, std = problem.X.mean(axis=0), problem.X.std(axis=0)
+    sizes = [problem.X.shape[1], *problem.hidden, 1]
+    weights = [rng.standard_normal((width, inputs + 1)) for inputs, width in zip(sizes, sizes[1:], strict=False)]
+    weights[0][:, :-1] /= np.where(std > 0, std, 1)
+    weights[0][:, -1] -= weights[0][:, :-1] @ mean
+    return weights
+
+
+def _on_a_grid(weights: np.ndarray, X: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """The weights rounded to 30 binary places below the largest, unless that would add a mistake.
+
+    Sums of few such numbers are exact, so that z = 0 is 0 on every machine and not a rounding error with a sign.
+    """
+    step = 2.0 ** (np.frexp(np.abs(weights).max())[1] - 30)
+    rounded = np.round(weights / step) * step
+    before, after = (t * affine(X, w[None])[:, 0] > 0 for w in (weights, rounded))
+    return rounded if (after >= before).all() else weights
 
 
 def _brief(y: np.ndarray) -> str:
