@@ -241,10 +241,13 @@ def provenance(device: str = "cpu") -> dict:
     }
 
 
-def _write(path: Path, result: dict) -> None:
+_indented = partial(json.dumps, indent=1)
+
+
+def _write(path: Path, result: dict, dumps: Callable[[dict], str] = _indented) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(result, indent=1) + "\n")
+    temporary.write_text(dumps(result) + "\n")
     os.replace(temporary, path)
 
 
