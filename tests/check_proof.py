@@ -139,10 +139,14 @@ def clauses_of(cuts, hidden):
     return clauses
 
 
+def _columns(numbers, size):
+    """The binary digits of the numbers, the highest first, as signs: int8, shape (numbers, size)."""
+    return np.where(numbers[:, None] >> np.arange(size)[::-1] & 1, 1, -1).astype(np.int8)
+
+
 def _allowed(size, clauses):
     """All columns of `size` signs that break no clause, one of each and its negative: int8, shape (columns, size)."""
-    numbers = np.arange(2 ** (size - 1))[:, None] | 2 ** (size - 1)
-    columns = np.where(numbers >> np.arange(size)[::-1] & 1, 1, -1).astype(np.int8)
+    columns = _columns(np.arange(2 ** (size - 1)) | 2 ** (size - 1), size)
     for clause in clauses:
         places, signs = map(list, zip(*clause, strict=True))
         columns = columns[(columns[:, places] != signs).any(axis=1)]
@@ -172,9 +176,11 @@ def enumerated(y, hidden, clauses, enough):
     for table, width in zip(tables[-2:0:-1], hidden[:0:-1], strict=True):
         if comb(len(table) + width - 1, width) * len(functions) > MOST:
             return None
-        part = PART // (len(functions) * table.shape[1]) + 1
-        found = (functions[:, numbers].reshape(-1, table.shape[1]) for numbers in _corner_numbers(table, width, part))
-        functions = np.unique(np.concatenate([np.unique(f * f[:, :1], axis=0) for f in found]), axis=0)
+        size, seen = table.shape[1], np.zeros(2 ** table.shape[1], dtype=bool)
+        for numbers in _corner_numbers(table, width, PART // (len(functions) * size) + 1):
+            same = functions[:, numbers] == functions[:, numbers[:, :1]]  # as the first corner, which is taken for +1
+            seen[same @ (1 << np.arange(size)[::-1])] = True
+        functions = _columns(np.flatnonzero(seen), size)
     functions = np.concatenate([functions, -functions])
     if comb(len(tables[0]) + hidden[0] - 1, hidden[0]) * len(functions) > MOST:
         return None
