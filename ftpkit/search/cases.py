@@ -72,7 +72,7 @@ def case(cell: str, seed: int = 0) -> Case:
 
     >>> c = case("teacher 2-layer n=4 h=2 m=12", seed=1)
     >>> c.problem.X.shape, c.problem.hidden, c.problem.errors(c.teacher), c.redraws
-    ((12, 4), (2,), 0, 0)
+    ((12, 4), (2,), 0, 31)
     """
     kind = CELLS[cell]
     if not isinstance(seed, int | np.integer) or seed < 0:
@@ -196,8 +196,8 @@ def _labels(X: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
 
 
 def _minority(y: np.ndarray) -> float:
-    positive = float((y > 0).mean())
-    return min(positive, 1 - positive)
+    positive = int((y > 0).sum())
+    return min(positive, len(y) - positive) / len(y)
 
 
 # --- the cells ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from ..rules import Rule, as_rule
 from ..separability import fewest_errors, hinge_fit
 from .problem import Outcome, Problem, State, check_budget
 
-LRS: dict[str, float] = Table({"STE": 0.03, "SSTE": 0.03, "FTP-SH": 0.03}, kind="learning rate for the rule")
+# the best of 0.003, 0.01, 0.03 and 0.1 for each of them, see tuning.py and data/results/search_lr.json
+LRS: dict[str, float] = Table({"STE": 0.01, "SSTE": 0.01, "FTP-SH": 0.01}, kind="learning rate for the rule")
 EPOCHS = 1000
 _EXACT_UP_TO = 25
 
