@@ -1,5 +1,7 @@
-"""The paper's two algorithms: FTPROP on a whole training set (Algorithm 1) and FTPROP-MB on mini-batches (Algorithm 2)."""
+"""The paper's algorithms: FTPROP for a whole training set (Algorithm 1), FTPROP-MB for mini-batches (Algorithm 2)."""
 
+from .batch import Proposed, ftprop
 from .minibatch import Layer, LayerStep, minibatch_step, split
+from .proposals import PROPOSALS, View
 
-__all__ = ["Layer", "LayerStep", "minibatch_step", "split"]
+__all__ = ["PROPOSALS", "Layer", "LayerStep", "Proposed", "View", "ftprop", "minibatch_step", "split"]

@@ -1,0 +1,239 @@
+"""FTPROP, the paper's Algorithm 1: targets for a whole training set, layer by layer from the last to the first.
+
+The letters are the paper's: T_d are the targets of layer d, T_0 = X and T_l = y; W_d is fitted to (T_{d-1}, T_d); a
+layer whose units all give their targets is separated. What the paper leaves open is decided in `ftprop`'s docstring.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..search.problem import Outcome, Problem, Spent, State, affine, check_budget, sign
+from ..separability import Points, hinge_fit
+from .proposals import PROPOSALS, Proposal, View
+
+SOLVERS = ("hinge", "exact")
+FAILURES = ("outputs", "outputs always", "proposal", "restore")
+
+
+@dataclass(frozen=True, eq=False)
+class Proposed:
+    """One line of the trace: what was proposed, and what came of it.
+
+    layer: the layer d whose targets were proposed. targets: (m, n_d) in {-1, 0, +1}. reached: the layers 1 ... d give
+    them. loss: L_{d+1} after a fit to what T_d became. kept: whether that stayed.
+    """
+
+    layer: int
+    targets: np.ndarray
+    reached: bool
+    loss: float
+    kept: bool
+
+
+def ftprop(
+    problem: Problem,
+    *,
+    proposal: str | Proposal = "one-unit flips",
+    solver: str = "hinge",
+    failure: str = "outputs",
+    noise: bool = True,
+    tries: int = 4,
+    patience: int = 60,
+    budget: int = 1000,
+    seed: int = 0,
+    callback: Callable[[State], None] | None = None,
+) -> Outcome:
+    """Algorithm 1 of Friesen and Domingos (2018): set targets by recursion until every layer is separated.
+
+    proposal: a name in PROPOSALS or a function like those there; "gradient" is the paper's eq. 2. budget: proposals,
+    one evaluation each. The outcome's targets are the hidden outputs of its network, so they are feasible if it makes
+    no error; its trace holds every `Proposed`. A callback's value is the training errors of the network of the moment.
+
+    The pseudo-code is silent on these; `python -m ftpkit search --open-questions` measures the alternatives.
+
+    * solver: "hinge" fits W_d by the least hinge loss, weighted by importance, and calls a layer separated if its
+      outputs are its targets; "exact" asks `separability` as well before it believes that they cannot be.
+    * failure: what T_{d-1} becomes when the recursion returns False. "outputs": the outputs of layer d - 1, unless L_d
+      is larger for them, in which case the layers below d go back to what they were, weights and all. "outputs always":
+      as the paper's text has it, without looking at L_d. "proposal": they stay as proposed. "restore": all goes back.
+    * noise: the importance of every wish is multiplied by an exponential random number. Without it a rule that knows no
+      chance proposes the same again, as long as it is refused; with it nothing need be remembered.
+    * tries: proposals for a layer in one recursion below the last layer. patience: proposals without progress of L_l
+      before the search starts again from other random weights.
+    * a unit that already gives its targets keeps its weights. Bits without a wish (t = 0) are ignored in the fit.
+
+    Raises ValueError for unknown names, a budget below 1, and a network without hidden units.
+
+    >>> xor = Problem([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], hidden=(2,))
+    >>> found = ftprop(xor)
+    >>> found.feasible, xor.errors(found.weights)
+    (True, 0)
+    """
+    if isinstance(proposal, str) and proposal not in PROPOSALS:
+        raise ValueError(f"no proposal rule is called {proposal!r}; there are {', '.join(PROPOSALS)}")
+    for name, value, known in (("solver", solver, SOLVERS), ("failure", failure, FAILURES)):
+        if value not in known:
+            raise ValueError(f"{name} is one of {', '.join(map(repr, known))}, not {value!r}")
+    for name, value in (("budget", budget), ("tries", tries), ("patience", patience)):
+        if check_budget(value, name) is None:
+            raise ValueError(f"{name} must be a number of proposals, 1 or more: Algorithm 1 need not end by itself")
+    if not problem.hidden:
+        raise ValueError("a network without hidden units has no targets to set; use separability.fewest_errors")
+
+    rule = PROPOSALS[proposal] if isinstance(proposal, str) else proposal
+    network = _Network(problem, rule, solver, failure, noise, tries, budget, np.random.default_rng(seed), callback)
+    try:
+        network.initialise()
+        while not network.ftprop(network.l, patience):
+            network.initialise()
+    except Spent:
+        pass
+    return network.outcome()
+
+
+class _Network:
+    """Targets T_0 ... T_l, their importance C_d, weights W_d and layer losses L_d; index d is the paper's."""
+
+    def __init__(self, problem, rule, solver, failure, noise, tries, budget, rng, callback):
+        self.problem, self.rule, self.solver, self.failure, self.noise = problem, rule, solver, failure, noise
+        self.tries, self.budget, self.rng, self.callback = tries, budget, rng, callback
+        self.l = len(problem.hidden) + 1
+        self.points = Points(problem.X)
+        self.trace: list[Proposed] = []
+        self.fewest, self.best = np.inf, None
+
+    def initialise(self) -> None:
+        """Random W; T_d are the outputs of the hidden units."""
+        X = self.problem.X
+        scale = np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+        self.T, self.W, self.C = [X], [None], [None]
+        for d, width in enumerate((*self.problem.hidden, 1), start=1):
+            W = self.rng.standard_normal((width, self.T[-1].shape[1] + 1))
+            if d == 1:  # as if the inputs were standardised
+                W[:, :-1] /= scale
+                W[:, -1] -= W[:, :-1] @ X.mean(axis=0)
+            self.W.append(W)
+            self.T.append(sign(affine(self.T[-1], W)))
+            self.C.append(np.ones(self.T[-1].shape))
+        self.T[self.l] = self.problem.y[:, None]
+        self.L = [0.0] * (self.l + 1)
+        self.conflict = [np.zeros(self.problem.m, bool)] * (self.l + 1)
+
+    def ftprop(self, d: int, tries: int) -> bool:
+        """Algorithm 1: True if layers 1 ... d give T_d; then T_{d-1} ... T_1 are feasible and W_d ... W_1 give them."""
+        if self.fit(d):
+            return True
+        if d == 1:
+            return False
+        stalled = 0
+        while stalled < tries:
+            before = self.save(d)
+            proposed = self.propose(d)
+            reached = self.ftprop(d - 1, self.tries)
+            outputs = sign(affine(self.T[d - 2], self.W[d - 1]))
+            if reached or self.failure in ("outputs", "outputs always"):
+                self.T[d - 1] = outputs
+            elif self.failure == "proposal":
+                self.T[d - 1] = np.where(proposed == 0, outputs, proposed)
+            else:
+                self.restore(d, before)
+            separated = self.fit(d)
+            risen = self.L[d] - before[-1]
+            kept = self.failure != "outputs" or risen <= 1e-9
+            self.note(Proposed(d - 1, proposed, reached, self.L[d], kept))
+            if separated and (reached or self.failure != "proposal"):
+                return True
+            if not kept:
+                self.restore(d, before)
+            stalled = 0 if d == self.l and risen < -1e-9 else stalled + 1
+        return False
+
+    def fit(self, d: int) -> bool:
+        """Fit W_d to (T_{d-1}, T_d), and see whether sign(W_d T_{d-1}) is T_d wherever T_d has a wish."""
+        h, W, separated = self.T[d - 1], self.W[d].copy(), True
+        self.L[d], self.conflict[d] = 0.0, np.zeros(len(h), bool)
+        points = self.points if d == 1 else Points(h)
+        for k, (t, cost) in enumerate(zip(self.T[d].T, self.C[d].T, strict=True)):
+            if d < self.l and _gives(W[k], h, t):
+                continue
+            W[k], loss = hinge_fit(h, t, cost)
+            if _gives(W[k], h, t):
+                continue
+            if self.solver == "exact":
+                verdict = points.separate(t)
+                if verdict.separable and _gives(verdict.weights, h, t):
+                    W[k] = verdict.weights
+                    continue
+                if verdict.separable is False:
+                    self.conflict[d][verdict.support] = True
+            else:
+                self.conflict[d] |= t * affine(h, W[k : k + 1])[:, 0] < 1 - 1e-9
+            self.L[d] += loss
+            separated = False
+        self.W[d] = W
+        return separated
+
+    def propose(self, d: int) -> np.ndarray:
+        """T_{d-1} <- targets that reduce L_d(Z_d, T_d)."""
+        if len(self.trace) >= self.budget:
+            raise Spent
+        view = View(
+            h=self.T[d - 1],
+            W=self.W[d],
+            z=affine(self.T[d - 1], self.W[d]),
+            t=self.T[d],
+            importance=self.C[d],
+            conflict=self.conflict[d],
+            inputs=self.T[d - 2],
+            W_below=self.W[d - 1],
+            z_below=affine(self.T[d - 2], self.W[d - 1]),
+        )
+        T, C = self.rule(view, self.rng)
+        largest = C.max(axis=0)
+        C = C / np.where(largest > 0, largest, 1)
+        if self.noise:
+            C = C * self.rng.exponential(size=C.shape)
+        self.T[d - 1], self.C[d - 1] = np.where(C > 1e-9, T, 0).astype(np.int8), C
+        return self.T[d - 1]
+
+    def save(self, d: int) -> tuple:
+        """All that a proposal for layer d - 1 may change; arrays are replaced, never written into."""
+        return self.T[:d], self.C[:d], self.W[: d + 1], self.conflict[: d + 1], self.L[d]
+
+    def restore(self, d: int, saved: tuple) -> None:
+        self.T[:d], self.C[:d], self.W[: d + 1], self.conflict[: d + 1], self.L[d] = saved
+
+    def note(self, proposed: Proposed) -> None:
+        self.trace.append(proposed)
+        errors = self.remember()
+        if self.callback is not None:
+            hidden = [T.copy() for T in self.T[1 : self.l]]
+            self.callback(State(len(self.trace), hidden, errors, self.fewest))
+
+    def remember(self) -> int:
+        """Training errors of the network as it is; keeps the weights that make the fewest."""
+        errors = self.problem.errors(self.W[1:])
+        if errors < self.fewest:
+            self.fewest, self.best = errors, self.W[1:]
+        return errors
+
+    def outcome(self) -> Outcome:
+        self.remember()
+        return Outcome(
+            method="Algorithm 1",
+            objective="errors",
+            value=self.fewest,
+            targets=self.problem.forward(self.best)[0],
+            weights=self.best,
+            errors=self.fewest,
+            feasible=self.fewest == 0,
+            evaluations=len(self.trace),
+            proved=self.fewest == 0,
+            trace=tuple(self.trace),
+        )
+
+
+def _gives(w: np.ndarray, h: np.ndarray, t: np.ndarray) -> bool:
+    return bool((sign(affine(h, w[None])[:, 0]) == t)[t != 0].all())
