@@ -8,7 +8,6 @@ from math import comb
 
 import numpy as np
 
-from ..rational import IntegerPoints
 from ..separability import Points, as_points, fewest_errors
 from .problem import Evaluator, Outcome, Problem, Spent, State
 
@@ -163,7 +162,6 @@ def _half(X: np.ndarray) -> Iterator[np.ndarray]:
     order = np.sort(first)  # without repetitions, in the order of X
     place = np.argsort(np.argsort(first))[inverse.ravel()]
     points = Points(X[order])
-    integer = IntegerPoints(points.X)
     rows = [[*map(Fraction, row), Fraction(1)] for row in points.X.tolist()]
     t = np.zeros(len(rows), np.int8)
 
@@ -174,38 +172,18 @@ def _half(X: np.ndarray) -> Iterator[np.ndarray]:
         z = sum(a * b for a, b in zip(w, rows[k], strict=True))
         for side in (1, -1):
             t[k] = side
-            found = w if side * z > 0 else separating(k + 1)
-            if found:
-                yield from grow(k + 1, found)
-        t[k] = 0
-
-    def separating(k: int) -> tuple[Fraction, ...] | None:
-        guess = _relaxation(points.X[:k], t[:k])
-        exact = guess and integer.separating(guess, t)
-        if exact is None:
+            if side * z > 0:
+                yield from grow(k + 1, w)
+                continue
             verdict = points.separate(t)
             if verdict.separable is None:
                 raise ArithmeticError(verdict.reason)
-            exact = verdict.exact if verdict.separable else None
-        return exact
+            if verdict.separable:
+                yield from grow(k + 1, verdict.exact)
+        t[k] = 0
 
     t[0] = 1
     yield from grow(1, (Fraction(0),) * X.shape[1] + (Fraction(1),))
-
-
-def _relaxation(X: np.ndarray, t: np.ndarray, steps: int = 30) -> list[Fraction] | None:
-    """Weights that seem to separate, by a few steps of the relaxation method: past the plane of the worst instance."""
-    centre = X.mean(axis=0)
-    V = np.c_[X - centre, np.full(len(X), np.abs(X - centre).mean() or 1)] * t[:, None]
-    V /= np.linalg.norm(V, axis=1, keepdims=True)
-    w = V.sum(axis=0)
-    for _ in range(steps):
-        z = V @ w
-        worst = z.argmin()
-        if z[worst] > 0:
-            return [Fraction(v) for v in w[:-1].tolist()]
-        w = w + (0.001 - 1.5 * z[worst]) * V[worst]
-    return None
 
 
 @cache

@@ -98,6 +98,8 @@ def local_search(
     >>> local_search(xor).errors
     0
     """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be a positive number, not {temperature!r}")
     evaluator, rng = Evaluator(problem, objective, budget, callback, goal=0), np.random.default_rng(seed)
     patience, trace = max(10, problem.bits) if patience is None else check_budget(patience, "patience"), []
     try:
@@ -153,22 +155,23 @@ def _beam(method, problem, *, objective, budget, seed, callback, width, pruned, 
     everything, trace, proved = width is None and not pruned, [], False
     try:
         for targets in _starts(problem, rng, budget, 1 if everything else starts, start):
-            front, seen = [(evaluator(targets), targets)], {_key(targets)}
+            front, seen = [(evaluator(targets), evaluator.evaluations, targets)], {_key(targets)}
             while front:
-                trace.append((evaluator.evaluations, front[0][0]))
+                trace.append((front[0][1], front[0][0]))
                 found = []
-                for value, targets in front:
+                for value, _, targets in front:
                     for bit in rng.permutation(problem.bits).tolist():
                         near = flipped(targets, [bit])
                         if _key(near) not in seen:
                             seen.add(_key(near))
                             reached = evaluator(near)
                             if reached < value or not pruned:
-                                found.append((reached, near))
-                front = sorted(found, key=lambda pair: pair[0])[:width]  # stable: ties stay in their random order
+                                found.append((reached, evaluator.evaluations, near))
+                front = sorted(found, key=lambda item: item[:2])[:width]  # ties stay in their random order
             proved = everything
     except Spent:
-        pass
+        if evaluator.best == 0 and trace[-1][1] > 0:
+            trace.append((evaluator.evaluations, evaluator.best))
     return evaluator.outcome(method, proved=proved, trace=tuple(trace))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .problem import Evaluator, Outcome, Problem, Spent, State, affine, check_budget, random_network, sign
 
-BUDGET = 1000
+BUDGET = 20_000
 
 
 def madaline(
@@ -19,7 +19,7 @@ def madaline(
     callback: Callable[[State], None] | None = None,
     rate: float = 1.0,
     together: int = 2,
-    patience: int = 20,
+    patience: int = 10,
 ) -> Outcome:
     """MADALINE Rule II (Winter and Widrow 1988): correct one wrong instance at a time with the least disturbance.
 

@@ -193,14 +193,14 @@ class Evaluator:
 
     def fit(self, h: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, float]:
         """`separability.hinge_fit`, remembered; of hidden outputs h it does not matter in which order they come."""
+        cost = None
         if h is self.problem.X:
             key = t.tobytes()
         else:
-            rows = np.c_[h, t].astype(np.int8)
-            rows = rows[np.lexsort(rows.T)]
-            h, t, key = rows[:, :-1], rows[:, -1], (rows.shape, rows.tobytes())
+            rows, cost = np.unique(np.c_[h, t].astype(np.int8), axis=0, return_counts=True)
+            h, t, key = rows[:, :-1], rows[:, -1], (rows.shape, rows.tobytes(), cost.tobytes())
         if key not in self._fits:
-            weights, loss = hinge_fit(h, t)
+            weights, loss = hinge_fit(h, t, cost)
             self._fits[key] = _on_a_grid(weights, h, t), loss
         return self._fits[key]
 
