@@ -1,4 +1,4 @@
-"""Cases: the same on every call, solved by what planted them, and none that one perceptron or one label would do for."""
+"""Cases: the same on every call, solved by what planted them, and none that one perceptron would do for."""
 
 import numpy as np
 import pytest

@@ -225,7 +225,8 @@ CELLS: dict[str, Cell] = Table(
         "AND of 3 ORs, all 32": Cell("logic", and_of_ors, (3,), {"bits": 5, "literals": 2}),
         "AND of 4 ORs, 50 of 256": Cell("logic", and_of_ors, (4,), {"bits": 8, "literals": 3, "m": 50}),
         **_teachers(
-            (4, (2,), 12), (4, (3,), 25), (6, (3,), 25), (6, (3,), 50), (8, (4,), 50), (10, (6,), 50), (10, (4,), 100),
+            (4, (2,), 12), (4, (3,), 25), (6, (3,), 25), (4, (3,), 50), (6, (3,), 50), (8, (4,), 50), (10, (6,), 50),
+            (4, (4,), 100), (10, (4,), 100),
             group="teachers 2-layer",
         ),
         **_teachers(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from tqdm import tqdm
@@ -122,12 +122,12 @@ def run(
             rows.append(row)
             rows.sort()
             if out is not None and time.monotonic() - written > _WRITE_EVERY:
-                race._write(out, result, _dumps)
+                tally.write(out, result, list(METHODS))
                 written = time.monotonic()
     finally:
         done.close()
         if out is not None and todo:
-            race._write(out, result, _dumps)
+            tally.write(out, result, list(METHODS))
     return result
 
 
@@ -166,10 +166,15 @@ def _done(todo: list[tuple], jobs: int) -> Iterator[tuple]:
         return
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"  # new processes read it when they start
+    others = set(active_children())
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
         for future in as_completed([pool.submit(_one, job) for job in todo]):
             yield future.result()
+    except BaseException:  # an interruption does not wait for the searches under way
+        for child in set(active_children()) - others:
+            child.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
         os.environ.pop("OMP_NUM_THREADS")
@@ -193,13 +198,6 @@ def _one(job: tuple[str, Method, str, int]) -> tuple[tuple, list, list]:
     value, bound = (round(float(number), 6) for number in (outcome.value, outcome.bound))
     row = [seed, outcome.errors, outcome.evaluations, seconds, value, bound, outcome.proved]
     return job, row, [made.fingerprint, made.redraws, round(made.minority, 4)]
-
-
-def _dumps(value, depth: int = 3) -> str:
-    """JSON with a line for each entry of the first levels, and the rest of it on that line."""
-    if depth == 0 or not isinstance(value, dict) or not value:
-        return json.dumps(value, separators=(",", ":"))
-    return "{\n" + ",\n".join(f"{json.dumps(key)}: {_dumps(item, depth - 1)}" for key, item in value.items()) + "\n}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,11 +2,13 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from .. import race
+from .cases import CELLS
 
 FIELDS = ("seed", "errors", "evaluations", "seconds", "value", "bound", "proved")
 _TINY = 1e-6  # of a loss
@@ -22,6 +24,27 @@ def read(path: Path) -> dict:
     if not whole:
         raise ValueError(f"{path} holds no comparison of searches; it was left as it is: name another --out")
     return result
+
+
+def write(path: Path, result: dict, methods: Sequence[str] = ()) -> None:
+    """Write a result whole: methods and cells in the order of their tables, and a line for each pair of them."""
+    orders = {"methods": methods, "cells": list(CELLS), "runs": methods}
+    result |= {part: _sorted(result[part], order) for part, order in orders.items()}
+    result["runs"] = {name: _sorted(by_cell, list(CELLS)) for name, by_cell in result["runs"].items()}
+    for about in result["cells"].values():
+        about["cases"] = _sorted(about["cases"], sorted(about["cases"], key=int))
+    race._write(path, result, _dumps)
+
+
+def _sorted(items: dict, order: Sequence) -> dict:
+    return dict(sorted(items.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+
+
+def _dumps(value, depth: int = 3) -> str:
+    """JSON with a line for each entry of the first levels, and the rest of it on that line."""
+    if depth == 0 or not isinstance(value, dict) or not value:
+        return json.dumps(value, separators=(",", ":"))
+    return "{\n" + ",\n".join(f"{json.dumps(key)}: {_dumps(item, depth - 1)}" for key, item in value.items()) + "\n}"
 
 
 def load() -> dict:
