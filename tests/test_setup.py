@@ -13,9 +13,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-CONDA_NAMES = {"torch": "pytorch"}
-CORE = "activations losses rules ftprop models data train probe".split()
-NOT_FOR_THE_CORE = "jupyterlab notebook IPython ipykernel ipywidgets matplotlib seaborn pandas torchvision".split()
+CONDA_NAMES = {"torch": "pytorch", "ortools": "ortools-python"}
+CORE = "activations losses rules separability search ftprop models data train probe".split()
+NOT_FOR_THE_CORE = """
+    jupyterlab notebook IPython ipykernel ipywidgets matplotlib seaborn pandas torchvision sklearn flint ortools
+""".split()
 
 
 # The three files

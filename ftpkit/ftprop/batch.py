@@ -190,13 +190,23 @@ class _Network:
             W_below=self.W[d - 1],
             z_below=affine(self.T[d - 2], self.W[d - 1]),
         )
-        T, C = self.rule(view, self.rng)
+        T, C = self.checked(*self.rule(view, self.rng), view.h)
         largest = C.max(axis=0)
         C = C / np.where(largest > 0, largest, 1)
         if self.noise:
             C = C * self.rng.exponential(size=C.shape)
         self.T[d - 1], self.C[d - 1] = np.where(C > 1e-9, T, 0).astype(np.int8), C
         return self.T[d - 1]
+
+    @staticmethod
+    def checked(T, C, h) -> tuple[np.ndarray, np.ndarray]:
+        T, C = np.asarray(T), np.asarray(C, float)
+        if T.shape != h.shape or C.shape != h.shape or not np.isin(T, (-1, 0, 1)).all() or not (C >= 0).all():
+            raise ValueError(
+                f"a proposal returned targets {T.shape} and importance {C.shape}; it must return -1, 0 or +1, and a "
+                f"number of 0 or more, for each of the {h.shape} outputs of the layer below"
+            )
+        return T, C
 
     def save(self, d: int) -> tuple:
         """All that a proposal for layer d - 1 may change; arrays are replaced, never written into."""
