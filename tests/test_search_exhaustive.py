@@ -7,7 +7,7 @@ import numpy as np
 import oracle
 import pytest
 
-from ftpkit.search import Problem, cover_count, dichotomies, exhaustive
+from ftpkit.search import Problem, cover_count, dichotomies, exhaustive, settings
 from ftpkit.search.exhaustive import _threshold_functions
 from ftpkit.separability import hinge_fit, separate
 
@@ -174,12 +174,23 @@ def test_proposition_2_the_optimum_is_found_if_a_feasible_setting_exists():
             assert outcome.proved and (outcome.errors == 0 or not solvable)
 
 
+def test_the_settings_are_counted_before_they_are_visited():
+    X, y = np.random.default_rng(3).standard_normal((6, 2)), [1, -1, 1, -1, 1, -1]
+    for hidden in [(1,), (2,)]:
+        assert exhaustive(Problem(X, y, hidden), every=True).evaluations == settings(Problem(X, y, hidden))
+    for X, y, hidden in oracle.random_cases(seed=9, count=20):
+        problem = Problem(X, y, hidden)
+        assert exhaustive(problem, every=True).evaluations <= settings(problem)
+    assert settings(XOR, "loss") == 2**XOR.bits
+
+
 def test_bad_input():
-    with pytest.raises(ValueError, match=r"2\^40 settings"):
-        exhaustive(Problem(np.arange(20.0)[:, None], np.ones(20), (2,)), objective="loss")
-    assert not exhaustive(
-        Problem(np.arange(20.0)[:, None], (-1) ** np.arange(20), (2,)), objective="loss", budget=3
-    ).proved
+    large = np.random.default_rng(0).standard_normal((20, 6))
+    for objective, hidden in [("loss", (2,)), ("errors", (4,)), ("errors", (300,))]:
+        with pytest.raises(ValueError, match=r"up to \d\.\de\+\d+ settings"):
+            exhaustive(Problem(large, [1, -1] * 10, hidden), objective=objective)
+        outcome = exhaustive(Problem(large[:, :1], [1, -1] * 10, hidden[:1]), objective=objective, budget=3)
+        assert not outcome.proved or outcome.value == 0
     with pytest.raises(ValueError, match="budget must be"):
         exhaustive(XOR, budget=0)
     with pytest.raises(ValueError, match="objective"):

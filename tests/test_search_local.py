@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ftpkit.search import Problem, beam, exhaustive, hill_climb, local_search, madaline
-from ftpkit.search.local import change_by_flip, flipped
+from ftpkit.search.local import change_by_flip, flipped, random_network
 from ftpkit.search.madaline import _Run
-from ftpkit.search.problem import Evaluator, affine, random_network, sign
+from ftpkit.search.problem import Evaluator, affine, sign
 from ftpkit.separability import hinge_fit, separate
 
 SQUARE = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])

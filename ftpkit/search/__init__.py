@@ -3,22 +3,29 @@
 Every search is ``f(problem, *, objective, budget, seed, callback) -> Outcome``; see `Problem` for letters and shapes.
 """
 
-from .exhaustive import cover_count, dichotomies, exhaustive
-from .local import beam, hill_climb, local_search
+from .cases import CELLS, case
+from .exhaustive import cover_count, dichotomies, exhaustive, settings
+from .gradient import gradient, perceptron
+from .local import beam, hill_climb, local_search, random_network
 from .madaline import madaline
-from .problem import Evaluator, Outcome, Problem, State, random_network
+from .problem import Evaluator, Outcome, Problem, State
 
 __all__ = [
+    "CELLS",
     "Evaluator",
     "Outcome",
     "Problem",
     "State",
     "beam",
+    "case",
     "cover_count",
     "dichotomies",
     "exhaustive",
+    "gradient",
     "hill_climb",
     "local_search",
     "madaline",
+    "perceptron",
     "random_network",
+    "settings",
 ]

@@ -1,6 +1,7 @@
 """Exhaustive search (Prop. 2), and the dichotomies that hidden units can realise, which it goes through."""
 
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from itertools import combinations, islice, product
@@ -41,6 +42,23 @@ def dichotomies(X) -> np.ndarray:
     return np.concatenate([half, -half])
 
 
+def settings(problem: Problem, objective: str = "errors") -> int:
+    """How many target settings `exhaustive` may have to visit: for "errors" at most, by Cover's count, else exactly.
+
+    >>> xor = Problem([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], hidden=(2,))
+    >>> settings(xor), settings(xor, "loss")
+    (15, 256)
+    """
+    if objective == "loss":
+        return 2**problem.bits
+    rows, inputs, count = len(np.unique(problem.X, axis=0)), problem.X.shape[1], 1
+    for width in problem.hidden:
+        columns = cover_count(rows, inputs) // 2 - 1  # without sign and without the constant one
+        count *= max(1, comb(columns, width))
+        rows, inputs = min(rows, 2**width), width
+    return count
+
+
 def exhaustive(
     problem: Problem,
     *,
@@ -57,11 +75,12 @@ def exhaustive(
     without sign, no two of them equal and none constant unless too few dichotomies exist: whatever a network does, one
     of these does as well, since the next unit may give any input the weight 0, or turn its sign.
 
-    "loss": all 2^(m * sum n) settings, since at the optimum a column may be one that no unit realises. Without a budget
-    more than 2^24 of them are refused with a ValueError.
+    "loss": all 2^(m * sum n) settings, since an optimum may have columns that no unit realises. The loss of each comes
+    from linear programs in floating point, and so does the proof.
 
     Stops at the first setting that is as good as any can be (0, or the instances that contradict each other), or with
-    ``every`` visits all of them. seed: not used, there is no chance in it.
+    ``every`` visits all of them. seed: not used, there is no chance in it. Raises ValueError as `Evaluator`, and
+    without a budget where `settings` counts more than 10^9, or 10^7 for "loss", which would take hours.
 
     >>> xor = Problem([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], hidden=(2,))
     >>> outcome = exhaustive(xor, every=True)
@@ -72,10 +91,10 @@ def exhaustive(
     """
     goal = -np.inf if every else _contradictions(problem) if objective == "errors" else 0
     evaluator = Evaluator(problem, objective, budget, callback, goal)
+    if budget is None and (count := settings(problem, objective)) > (10**9 if objective == "errors" else 10**7):
+        raise ValueError(f"there are up to {Decimal(count):.1e} settings to visit; give a budget to look at the first")
     if objective == "errors":
         return _fewest_errors(evaluator)
-    if budget is None and problem.bits > 24:
-        raise ValueError(f"there are 2^{problem.bits} settings, too many to visit; give a budget to look at the first")
     proved = False
     try:
         for targets in _all_targets(problem):
@@ -94,11 +113,11 @@ def _all_targets(problem: Problem) -> Iterator[list[np.ndarray]]:
 
 
 def _fewest_errors(evaluator: Evaluator) -> Outcome:
-    problem, proved = evaluator.problem, True
-    bound = _contradictions(problem)
+    problem, bound = evaluator.problem, _contradictions(evaluator.problem)
     try:
         for targets, errors in _settings(problem.X, problem.hidden, problem.y):
             evaluator.see(targets, errors)
+        proved = True
     except Spent:
         proved = evaluator.best == bound
     weights, h = [], problem.X

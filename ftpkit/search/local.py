@@ -1,7 +1,7 @@
 """Local search over targets: hill climbing (Prop. 3), beam search, and guided random local search.
 
 A neighbour is a setting that differs in one bit. Every start is the setting that a random network makes
-(`problem.random_network`). The trace of an outcome lists the settings that a search stood on, as pairs (evaluation at
+(`random_network`). The trace of an outcome lists the settings that a search stood on, as pairs (evaluation at
 which it was seen, value); the value rises only where the search starts anew.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .problem import Evaluator, Outcome, Problem, Spent, State, affine, check_budget, random_network
+from .problem import Evaluator, Outcome, Problem, Spent, State, affine, check_budget
 
 BUDGET = 1000
 
@@ -88,11 +88,11 @@ def local_search(
     start, until the budget is spent, `starts` are done, or the value is 0.
 
     Theirs: random perturbation of targets, guided by a heuristic instead of blind, inside a local search, to train
-    small hard-threshold networks. Ours, as only their abstract was at hand: the heuristic and all numbers. A bit is
-    drawn with probability proportional to exp(-change / temperature), where change is that of the total hinge loss if
-    this bit were flipped and all weights kept: eq. 2 of FTPROP takes the sign of a gradient, this the step itself, and
-    adds what the unit's own layer loss gains or loses. The number of bits is geometric with mean 2; no setting is
-    looked at twice in a row of draws. guided=False draws all bits alike.
+    small hard-threshold networks. Ours, since only their abstract is followed here: the heuristic and all numbers. A
+    bit is drawn with probability proportional to exp(-change / temperature), where change is that of the total hinge
+    loss if this bit were flipped and all weights kept: eq. 2 of FTPROP takes the sign of a gradient, this the step
+    itself, and adds what the unit's own layer loss gains or loses. The number of bits is geometric with mean 2; no
+    setting is looked at twice in a row of draws. guided=False draws all bits alike.
 
     >>> xor = Problem([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], hidden=(2,))
     >>> local_search(xor).errors
@@ -125,6 +125,19 @@ def local_search(
     except Spent:
         pass
     return evaluator.outcome("local search" if guided else "local search, not guided", trace=tuple(trace))
+
+
+def random_network(problem: Problem, rng: np.random.Generator) -> list[np.ndarray]:
+    """Weights of a network with standard normal weights and biases, the first layer on standardised inputs.
+
+    Its hidden outputs are the usual start of a search: a setting that the hidden units can realise.
+    """
+    mean, std = problem.X.mean(axis=0), problem.X.std(axis=0)
+    sizes = [problem.X.shape[1], *problem.hidden, 1]
+    weights = [rng.standard_normal((width, inputs + 1)) for inputs, width in zip(sizes, sizes[1:], strict=False)]
+    weights[0][:, :-1] /= np.where(std > 0, std, 1)
+    weights[0][:, -1] -= weights[0][:, :-1] @ mean
+    return weights
 
 
 def change_by_flip(evaluator: Evaluator, targets: list[np.ndarray]) -> np.ndarray:

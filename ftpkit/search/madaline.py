@@ -5,7 +5,8 @@ from itertools import chain, combinations
 
 import numpy as np
 
-from .problem import Evaluator, Outcome, Problem, Spent, State, affine, check_budget, random_network, sign
+from .local import random_network
+from .problem import Evaluator, Outcome, Problem, Spent, State, affine, check_budget, sign
 
 BUDGET = 20_000
 

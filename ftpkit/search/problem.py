@@ -240,19 +240,6 @@ def check_budget(budget: int | None, what: str = "budget") -> int | None:
     return budget
 
 
-def random_network(problem: Problem, rng: np.random.Generator) -> list[np.ndarray]:
-    """Weights of a network with standard normal weights and biases, the first layer on standardised inputs.
-
-    Its hidden outputs are the usual start of a search: a setting that the hidden units can realise.
-    """
-    mean, std = problem.X.mean(axis=0), problem.X.std(axis=0)
-    sizes = [problem.X.shape[1], *problem.hidden, 1]
-    weights = [rng.standard_normal((width, inputs + 1)) for inputs, width in zip(sizes, sizes[1:], strict=False)]
-    weights[0][:, :-1] /= np.where(std > 0, std, 1)
-    weights[0][:, -1] -= weights[0][:, :-1] @ mean
-    return weights
-
-
 def _on_a_grid(weights: np.ndarray, X: np.ndarray, t: np.ndarray) -> np.ndarray:
     """The weights rounded to 30 binary places below the largest, unless that would add a mistake.
 
