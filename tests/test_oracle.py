@@ -192,13 +192,6 @@ def test_a_right_proof_holds(name):
     assert proof["value"] == oracle.fewest_errors(proof["X"], proof["y"], proof["hidden"])
 
 
-def test_equal_rows_need_no_cut():
-    twins = changed(PERCEPTRON, X=[[0.5], [0.5], [-0.5]], y=[1, -1, -1], weights=[[[1, 0]]], cuts=[])
-    assert "1 errors are the optimum" in check_proof.check(twins)
-    with pytest.raises(check_proof.Refused, match="cuts allow 0"):
-        check_proof.check(changed(twins, X=[[0.5], [0.25], [-0.5]]))
-
-
 def test_a_bound_below_the_value_is_not_called_proved():
     assert "not proved" in check_proof.check(changed(PERCEPTRON, bound=0, proved=False))
     with pytest.raises(check_proof.Refused, match="proved"):
