@@ -4,6 +4,7 @@ Every search is ``f(problem, *, objective, budget, seed, callback) -> Outcome``;
 """
 
 from .cases import CELLS, case
+from .exact import exact
 from .exhaustive import cover_count, dichotomies, exhaustive, settings
 from .gradient import gradient, perceptron
 from .local import beam, hill_climb, local_search, random_network
@@ -20,6 +21,7 @@ __all__ = [
     "case",
     "cover_count",
     "dichotomies",
+    "exact",
     "exhaustive",
     "gradient",
     "hill_climb",
