@@ -39,7 +39,7 @@ def ftprop(
     solver: str = "hinge",
     failure: str = "outputs",
     noise: bool = True,
-    tries: int = 4,
+    tries: int = 2,
     patience: int = 60,
     budget: int = 1000,
     seed: int = 0,
@@ -51,7 +51,7 @@ def ftprop(
     one evaluation each. The outcome's targets are the hidden outputs of its network, so they are feasible if it makes
     no error; its trace holds every `Proposed`. A callback's value is the training errors of the network of the moment.
 
-    The pseudo-code is silent on these; `python -m ftpkit search --open-questions` measures the alternatives.
+    The pseudo-code is silent on these; the methods "A1: ..." of `python -m ftpkit search` measure the alternatives.
 
     * solver: "hinge" fits W_d by the least hinge loss, weighted by importance, and calls a layer separated if its
       outputs are its targets; "exact" asks `separability` as well before it believes that they cannot be.

@@ -19,10 +19,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .. import race
+from ..ftprop import ftprop
 from ..losses import Table
 from . import tally, tuning
 from .cases import CELLS, case, named
+from .exact import exact
+from .exhaustive import exhaustive
 from .gradient import EPOCHS, LRS, gradient, perceptron
+from .local import beam, hill_climb, local_search
+from .madaline import madaline
 from .problem import Outcome, Problem
 from .tally import FIELDS
 
@@ -34,12 +39,13 @@ _WRITE_EVERY = 3  # seconds
 class Method:
     """A search with its settings, the budget among them; called with a problem and a seed, it returns an Outcome.
 
-    max_bits: cases with more target bits are left out.
+    max_bits: cases with more target bits are left out. cells: as for `cases.named`, the only ones it is run on.
     """
 
     search: Callable[..., Outcome]
     settings: dict
     max_bits: int | None = None
+    cells: tuple[str, ...] | None = None
 
     @property
     def seeded(self) -> bool:
@@ -54,9 +60,22 @@ class Method:
         return json.loads(json.dumps({"search": self.search.__name__, **settings, "max_bits": self.max_bits}))
 
 
-def method(search: Callable[..., Outcome], *, max_bits: int | None = None, **settings) -> Method:
+def method(search: Callable[..., Outcome], *, max_bits=None, cells=None, **settings) -> Method:
     """A line of METHODS: a function that can be imported, with what it is to be called with besides a seed."""
-    return Method(search, settings, max_bits)
+    return Method(search, settings, max_bits, cells)
+
+
+# What the pseudo-code of Algorithm 1 leaves open is tried on these, one change at a time.
+OPEN_QUESTIONS = (
+    "teacher 2-layer n=4 h=3 m=25",
+    "teacher 2-layer n=4 h=3 m=50",
+    "teacher 2-layer n=6 h=3 m=50",
+    "teacher 3-layer n=4 h=3-2 m=25",
+)
+
+
+def _variant(**settings) -> Method:
+    return method(ftprop, cells=OPEN_QUESTIONS, budget=300, **settings)
 
 
 METHODS: dict[str, Method] = Table(
@@ -66,6 +85,26 @@ METHODS: dict[str, Method] = Table(
         "SSTE-50": method(gradient, rule="SSTE", starts=50, budget=EPOCHS, lr=LRS["SSTE"]),
         "FTP-SH-1": method(gradient, rule="FTP-SH", starts=1, budget=EPOCHS, lr=LRS["FTP-SH"]),
         "FTP-SH-50": method(gradient, rule="FTP-SH", starts=50, budget=EPOCHS, lr=LRS["FTP-SH"]),
+        "Algorithm 1": method(ftprop, budget=2000),
+        "Algorithm 1, eq. 2": method(ftprop, proposal="gradient", budget=300),
+        "MADALINE II": method(madaline, budget=20_000),
+        "hill climbing": method(hill_climb, objective="loss", budget=500, max_bits=100),
+        "beam of 8": method(beam, objective="loss", width=8, budget=500, max_bits=100),
+        "local search": method(local_search, objective="loss", budget=500, max_bits=100),
+        "exhaustive": method(exhaustive, budget=1_000_000, max_bits=60),
+        "exact": method(exact, time_limit=5.0, max_bits=100),
+        "A1: as it is": _variant(),
+        "A1: eq. 2, all units": _variant(proposal="gradient"),
+        "A1: eq. 2, one unit": _variant(proposal="one-unit gradient"),
+        "A1: flips, all units": _variant(proposal="flips"),
+        "A1: pooled": _variant(proposal="pooled flips"),
+        "A1: realisable": _variant(proposal="realisable"),
+        "A1: conflicts": _variant(proposal="conflict", solver="exact"),
+        "A1: exact solver": _variant(solver="exact"),
+        "A1: no noise": _variant(noise=False),
+        "A1: outputs always": _variant(failure="outputs always"),
+        "A1: refuted targets stay": _variant(failure="proposal"),
+        "A1: all restored": _variant(failure="restore"),
     },
     kind="method",
 )
@@ -106,6 +145,7 @@ def run(
         for name, m in chosen.items()
         if (seed == 0 or m.seeded or not CELLS[cell].fixed)
         and (m.max_bits is None or result["cells"][cell]["bits"] <= m.max_bits)
+        and (m.cells is None or cell in named(m.cells))
         and all(row[0] != seed for row in result["runs"][name].get(cell, []))
     ]
     provenance = race.provenance() | {"jobs": jobs} | ({"threads": 1} if jobs else {})
