@@ -90,7 +90,7 @@ METHODS: dict[str, Method] = Table(
         "MADALINE II": method(madaline, budget=20_000),
         "hill climbing": method(hill_climb, objective="loss", budget=500, max_bits=100),
         "beam of 8": method(beam, objective="loss", width=8, budget=500, max_bits=100),
-        "local search": method(local_search, objective="loss", budget=500, max_bits=100),
+        "local search": method(local_search, objective="loss", budget=500, max_bits=300),
         "exhaustive": method(exhaustive, budget=1_000_000, max_bits=60),
         "exact": method(exact, time_limit=5.0, max_bits=100),
         "A1: as it is": _variant(),
