@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..search.local import random_network
 from ..search.problem import Outcome, Problem, Spent, State, affine, check_budget, sign
 from ..separability import Points, hinge_fit
 from .proposals import PROPOSALS, Proposal, View
@@ -106,18 +107,9 @@ class _Network:
 
     def initialise(self) -> None:
         """Random W; T_d are the outputs of the hidden units."""
-        X = self.problem.X
-        scale = np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
-        self.T, self.W, self.C = [X], [None], [None]
-        for d, width in enumerate((*self.problem.hidden, 1), start=1):
-            W = self.rng.standard_normal((width, self.T[-1].shape[1] + 1))
-            if d == 1:  # as if the inputs were standardised
-                W[:, :-1] /= scale
-                W[:, -1] -= W[:, :-1] @ X.mean(axis=0)
-            self.W.append(W)
-            self.T.append(sign(affine(self.T[-1], W)))
-            self.C.append(np.ones(self.T[-1].shape))
-        self.T[self.l] = self.problem.y[:, None]
+        self.W = [None, *random_network(self.problem, self.rng)]
+        self.T = [self.problem.X, *self.problem.forward(self.W[1:])[0], self.problem.y[:, None]]
+        self.C = [None, *(np.ones(T.shape) for T in self.T[1:])]
         self.L = [0.0] * (self.l + 1)
         self.conflict = [np.zeros(self.problem.m, bool)] * (self.l + 1)
 
