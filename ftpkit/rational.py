@@ -6,6 +6,8 @@ column of ones carries the bias.
 """
 
 import math
+import sys
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -32,13 +34,17 @@ class IntegerPoints:
         self.scales.append(Fraction(1))
         self.matrix = fmpz_mat(self.rows)
 
-    def separating(self, w: list[Fraction], t: np.ndarray) -> tuple[Fraction, ...] | None:
+    def values(self, weights: Sequence[Fraction]) -> tuple[list[int], Fraction]:
+        """Integers z_i and a positive unit with z_i * unit = w . x_i + b; weights: (w, b) of the points as given."""
+        integers, unit = _integers([a / s for a, s in zip(weights, self.scales, strict=True)])
+        return _times(self.matrix, integers), unit
+
+    def separating(self, w: Sequence[Fraction], t: np.ndarray) -> tuple[Fraction, ...] | None:
         """(w, b) with t_i (w . x_i + b) > 0 wherever t_i is not 0, or None if these w allow no such b.
 
-        w: n weights of the points as they were given. b is in the middle, or the float64 nearest to that if it serves.
+        w: n weights of the points as given. b is in the middle, or the float64 nearest to that if it serves.
         """
-        w_int, unit = _integers([a / s for a, s in zip(w, self.scales, strict=False)])
-        z = _times(self.matrix, [*w_int, 0])
+        z, unit = self.values([*w, Fraction(0)])
         above = min(z[i] for i in np.flatnonzero(t > 0))
         below = max(z[i] for i in np.flatnonzero(t < 0))
         if below >= above:
@@ -51,14 +57,10 @@ class IntegerPoints:
         return (*w, rounded if below * unit < -rounded < above * unit else b)
 
     def margin(self, weights: tuple[Fraction, ...], t: np.ndarray) -> float:
-        """The least t_i (w . x_i + b) / ||w|| over the t_i that are not 0; infinite for w = 0."""
-        square = sum(w * w for w in weights[:-1])
-        if square == 0:
-            return math.inf
-        w_int, unit = _integers([a / s for a, s in zip(weights, self.scales, strict=True)])
-        z = _times(self.matrix, w_int)
+        """The least t_i (w . x_i + b) / ||w||, not negative, over the t_i that are not 0; w is not 0."""
+        z, unit = self.values(weights)
         least = min(int(t[i]) * z[i] for i in np.flatnonzero(t)) * unit
-        return math.copysign(math.sqrt(least * least / square), least)
+        return _root(least * least / sum(w * w for w in weights[:-1]))
 
     def hull_point(self, support: np.ndarray, t: np.ndarray) -> dict[int, Fraction] | None:
         """Coefficients c_i > 0 on some of the support, with sum_i c_i t_i (x_i, 1) = 0 and sum_i c_i = 1; or None."""
@@ -137,6 +139,15 @@ class IntegerPoints:
         column = [0] * (len(self.scales) + 1)
         column[i] = 1 if kind == "+" else -1
         return column
+
+
+def _root(square: Fraction) -> float:
+    """A square root, also where no float64 can hold the square; the largest float64 where none can hold the root."""
+    half = (square.numerator.bit_length() - square.denominator.bit_length()) // 2
+    try:
+        return math.ldexp(math.sqrt(square / Fraction(4) ** half), half)
+    except OverflowError:
+        return sys.float_info.max
 
 
 def _standing(column: list[int]) -> fmpz_mat:

@@ -5,11 +5,14 @@ is the rational that it is: t_i (w . x_i + b) > 0 for all i, or a point that lie
 exactly one of the two exists. Instances with t_i = 0 are ignored.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp, nnls
+
+from .hulls import proposals, standardised
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,24 +114,32 @@ class Points:
             from .rational import IntegerPoints  # wants FLINT, which the rest of the core does without
 
             self._integer = IntegerPoints(self.X)
-        w, support = _propose(self.X, t)
-        if w is not None and np.isfinite(w).all():
-            exact = self._integer.separating([Fraction(v) for v in w.tolist()], t)
-            if exact is not None:
-                return self._separation(exact, t)
-        found = self._integer.hull_point(support, t) if len(support) else None
-        if found is None:
-            found = self._integer.decide(support, t, self.pivots)
-        if isinstance(found, dict):
-            return self._certificate(found, t)
-        if found is not None:
-            return self._separation(found, t)
+        for found in self._answers(t):
+            if isinstance(found, dict):
+                return self._certificate(found, t)
+            if found and (separation := self._separation(found[:n], t)):
+                return separation
         return Undecided(f"neither weights nor a hull point were proven within {self.pivots} exact pivots")
 
-    def _separation(self, exact: tuple[Fraction, ...], t: np.ndarray) -> Separation:
-        largest = max(abs(v) for v in exact)
-        if not 1e-100 < largest < 1e100:  # a positive factor changes nothing but what a float64 can hold
-            exact = tuple(v / largest for v in exact)
+    def _answers(self, t: np.ndarray) -> Iterator:
+        """Coefficients of a hull point (a dict), proven; or weights, yet to be proven; or None. The fast come first."""
+        support = np.arange(0)
+        if self.X.shape[1] <= 4:  # the exact simplex method takes less time than to set up a linear program
+            yield self._integer.decide(support, t, min(self.pivots, 50))
+        for w, support in proposals(self.X, t, self._integer.values):
+            yield w
+            yield self._integer.hull_point(support, t)
+        yield self._integer.decide(support, t, self.pivots)
+
+    def _separation(self, w: Sequence[Fraction], t: np.ndarray) -> Separation | None:
+        """With these n weights, the largest made 1, rounded to float64 if they still separate; None if they do not."""
+        largest = max(map(abs, w)) or 1
+        w = [v / largest for v in w]
+        exact = self._integer.separating([Fraction(float(v)) for v in w], t) or self._integer.separating(w, t)
+        if not exact:
+            return None
+        if abs(exact[-1]) > 2**1000:  # and so that the bias is one as well
+            exact = tuple(v / 2**1000 for v in exact)
         return Separation(np.array([float(v) for v in exact]), self._integer.margin(exact, t), exact)
 
     def _certificate(self, found: dict[int, Fraction], t: np.ndarray) -> Certificate:
@@ -142,31 +153,41 @@ class Points:
 
 
 def max_margin(X, t) -> Separation:
-    """The hyperplane with the largest margin (scikit-learn's linear SVC with a hard margin); X, t as for `separate`.
+    """The hyperplane with the largest margin, as far as floating point finds it; X (m, n), t (m,) as for `separate`.
 
-    Raises ValueError where (X, t) is not separable. Where the SVC's result, in floats, does not separate, or has a
-    smaller margin than the linear program's, the latter's is returned.
+    The least ||w|| with t_i (w . x_i + b) >= 1, posed as non-negative least squares (Lawson and Hanson, Solving Least
+    Squares Problems, 1974, chapter 23): to 1e-6 of itself where the margin is not under 1e-4 of the spread of X. Never
+    a smaller margin than that of `separate`. Raises ValueError where (X, t) is not separable, or that is undecided.
 
     >>> round(max_margin([[0, 0], [1, 0], [3, 4]], [-1, -1, 1]).margin, 3)
     2.236
     """
-    from sklearn.svm import SVC
-
     points = Points(X)
-    t = as_targets(t, len(points.X))
-    if t.ndim != 1:
-        raise ValueError(f"max_margin takes the targets of one unit, shape ({len(t)},), not {t.shape}")
-    first = points.separate(t)
-    if not first.separable:
-        raise ValueError("no hyperplane separates these targets, so none has a margin: see separate(X, t)")
-    if np.isinf(first.margin):
-        return first
-    used = t != 0
-    centre = points.X[used].mean(axis=0)
-    svc = SVC(kernel="linear", C=1e10, tol=1e-7).fit((points.X[used] - centre) / first.margin, t[used])
-    exact = points._integer.separating([Fraction(v) for v in (svc.coef_[0] / first.margin).tolist()], t)
-    best = first if exact is None else points._separation(exact, t)
-    return max(first, best, key=lambda separation: separation.margin)
+    t = _targets_of_one(t, len(points.X))
+    best = points.separate(t)
+    if not best.separable:
+        raise ValueError("no hyperplane is proven to separate these targets, so none has a margin: see separate(X, t)")
+    if np.isinf(best.margin):
+        return best
+    X, signs = points.X[t != 0], t[t != 0, None]
+    for _ in range(10):
+        w, b = best.weights[:-1], best.weights[-1]
+        with np.errstate(all="ignore"):
+            centre = X.mean(axis=0)
+            centre = centre - (w @ centre + b) / (w @ w) * w  # the best plane so far goes through it: there b costs 0
+            V = (X - centre) / best.margin
+            V = np.c_[V, np.full(len(V), np.abs(V).max())] * signs
+        if not np.isfinite(V).all():
+            break
+        try:
+            u, _ = nnls(np.r_[V.T, np.ones((1, len(V)))], np.eye(V.shape[1] + 1)[-1])
+        except RuntimeError:  # too many iterations
+            break
+        better = points._separation([Fraction(v) for v in (u @ V[:, :-1]).tolist()], t)
+        if better is None or better.margin <= best.margin * (1 + 1e-12):
+            break
+        best = better
+    return best
 
 
 def hinge_fit(X, t, cost=None) -> tuple[np.ndarray, float]:
@@ -174,30 +195,34 @@ def hinge_fit(X, t, cost=None) -> tuple[np.ndarray, float]:
 
     X (m, n), t (m,) in {-1, 0, +1}, cost (m,), 0 or more, by default 1; instances with t_i or cost_i of 0 are ignored.
     A linear program in floating point: its loss is 0 where (X, t) is separable by a fair margin, but only `separate`
-    proves that. Raises as `separate`, and ValueError for costs that are negative or too few.
+    proves that. Raises as `separate`, ValueError for costs that are negative or too few, and ArithmeticError where the
+    program fails, as it may where instances differ in size by a factor of 1e9 or more.
 
     >>> weights, loss = hinge_fit([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1])
     >>> round(loss, 6)
     4.0
     """
     X = as_points(X)
-    t = as_targets(t, len(X))
+    t = _targets_of_one(t, len(X))
     cost = np.ones(len(t)) if cost is None else np.asarray(cost, float)
-    if t.ndim != 1 or cost.shape != t.shape or not (np.isfinite(cost) & (cost >= 0)).all():
-        raise ValueError(f"hinge_fit takes one target and one cost, 0 or more, for each of the {len(X)} instances")
+    if cost.shape != t.shape or not (np.isfinite(cost) & (cost >= 0)).all():
+        raise ValueError(f"hinge_fit takes one cost, a number of 0 or more, for each of the {len(X)} instances")
     used = (t != 0) & (cost > 0)
     X, t, cost = X[used], t[used].astype(float), cost[used]
     if len(set(t)) < 2:
         return np.append(np.zeros(X.shape[1]), t[0] if len(t) else 1.0), 0.0
-    scaled, centre, scale = _standardised(X)
+    scaled, centre, scale = standardised(X)
     V = np.c_[scaled, np.ones(len(t))] * t[:, None]
-    bounds = np.c_[np.zeros(len(t)), cost]
-    solved = linprog(-np.ones(len(t)), A_eq=V.T, b_eq=np.zeros(V.shape[1]), bounds=bounds, method="highs-ds")
+    bounds, most = np.c_[np.zeros(len(t)), cost], {"maxiter": 1000 + 20 * len(t)}
+    solved = linprog(-np.ones(len(t)), A_eq=V.T, b_eq=0 * V[0], bounds=bounds, method="highs-ds", options=most)
     if solved.status != 0:
         raise ArithmeticError(f"the linear program of the hinge loss failed: {solved.message}")
-    w = -solved.eqlin.marginals[:-1] / scale
-    weights = np.append(w, -solved.eqlin.marginals[-1] - w @ centre)
-    loss = float(cost @ np.maximum(0, 1 - t * (X @ w + weights[-1])))
+    with np.errstate(all="ignore"):
+        w = -solved.eqlin.marginals[:-1] / scale
+        weights = np.append(w, -solved.eqlin.marginals[-1] - w @ centre)
+        loss = float(cost @ np.maximum(0, 1 - t * (X @ w + weights[-1])))
+    if not np.isfinite([*weights, loss]).all():
+        raise ArithmeticError("the weights of least hinge loss are too large for float64; multiply X by a constant")
     return weights, 0.0 if loss < 1e-9 * cost.sum() else loss
 
 
@@ -212,7 +237,7 @@ def fewest_errors(X, t) -> tuple[int, np.ndarray]:
     1
     """
     points = Points(X)
-    t = as_targets(t, len(points.X))
+    t = _targets_of_one(t, len(points.X))
     conflicts: list[np.ndarray] = []
     given_up = np.zeros(len(t), bool)
     while True:
@@ -237,8 +262,8 @@ def as_points(X) -> np.ndarray:
     """X as float64 (m, n); ValueError unless it is a table of finite numbers, at least 1 x 1."""
     try:
         X = np.array(X, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError("X must be a table of numbers, one row for each instance") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("X must be a table of numbers that float64 can hold, one row for each instance") from None
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"X must have the shape (instances, inputs), at least one of each, not {X.shape}")
     if not np.isfinite(X).all():
@@ -248,37 +273,21 @@ def as_points(X) -> np.ndarray:
 
 def as_targets(t, m: int) -> np.ndarray:
     """t as int8, (m,) or (m, k); ValueError for another shape and for values other than -1, 0 and +1."""
-    t = np.asarray(t)
+    try:
+        t = np.asarray(t)
+    except ValueError:
+        raise ValueError("t must be an array of numbers; its rows differ in length") from None
     if t.ndim not in (1, 2) or len(t) != m:
         raise ValueError(f"t must have a target for each of the {m} instances, shape ({m},) or ({m}, k), not {t.shape}")
+    if t.dtype.kind not in "iuf":
+        raise ValueError(f"targets must be the numbers -1, 0 (ignored) or +1, not of type {t.dtype}")
     if not np.isin(t, (-1, 0, 1)).all():
         raise ValueError(f"targets must be -1, 0 (ignored) or +1; t has {np.setdiff1d(t, (-1, 0, 1))[:5].tolist()}")
     return t.astype(np.int8)
 
 
-def _standardised(X: np.ndarray):
-    """X with every column in [-1, 1], its centre and scale; a constant column becomes 0."""
-    low, high = X.min(axis=0) / 2, X.max(axis=0) / 2
-    centre, scale = low + high, high - low
-    scale = np.where(scale > 0, scale, 1.0)
-    return (X - centre) / scale, centre, scale
-
-
-def _propose(X: np.ndarray, t: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Weights (n,) and the support of a hull point, one of them right if the linear program's rounding allows.
-
-    It minimises the 1-norm of sum_i c_i t_i (x_i, 1) over c >= 0 that add up to 1; the dual variables are weights.
-    """
-    used = np.flatnonzero(t)
-    scaled, _, scale = _standardised(X[used])
-    V = np.c_[scaled, np.ones(len(used))] * t[used, None]
-    m, k = V.shape
-    slack = np.eye(k + 1, k)
-    A = np.c_[np.r_[V.T, np.ones((1, m))], slack, -slack]
-    cost = np.r_[np.zeros(m), np.ones(2 * k)]
-    solved = linprog(cost, A_eq=A, b_eq=np.r_[np.zeros(k), 1], method="highs-ds")
-    if solved.status != 0:
-        return None, used[:0]
-    weights = -solved.eqlin.marginals[: k - 1] / scale
-    order = np.argsort(-solved.x[:m], kind="stable")[: k + 1]
-    return weights, used[order[solved.x[order] > 1e-11]]
+def _targets_of_one(t, m: int) -> np.ndarray:
+    t = as_targets(t, m)
+    if t.ndim != 1:
+        raise ValueError(f"give the targets of one unit at a time, shape ({m},), not {t.shape}")
+    return t
