@@ -5,7 +5,7 @@ layer whose units all give their targets is separated. What the paper leaves ope
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,17 +20,18 @@ FAILURES = ("outputs", "outputs always", "proposal", "restore")
 
 @dataclass(frozen=True, eq=False)
 class Proposed:
-    """One line of the trace: what was proposed, and what came of it.
+    """One line of the trace: what was proposed, and what came of it. Lines stand in the order of proposing.
 
     layer: the layer d whose targets were proposed. targets: (m, n_d) in {-1, 0, +1}. reached: the layers 1 ... d give
-    them. loss: L_{d+1} after a fit to what T_d became. kept: whether that stayed.
+    them. loss: L_{d+1} after a fit to what T_d became. kept: whether that stayed. The last three are None where the
+    budget ended in the recursion that was to reach them.
     """
 
     layer: int
     targets: np.ndarray
-    reached: bool
-    loss: float
-    kept: bool
+    reached: bool | None = None
+    loss: float | None = None
+    kept: bool | None = None
 
 
 def ftprop(
@@ -103,6 +104,7 @@ class _Network:
         self.l = len(problem.hidden) + 1
         self.points = Points(problem.X)
         self.trace: list[Proposed] = []
+        self.settled = 0
         self.fewest, self.best = np.inf, None
 
     def initialise(self) -> None:
@@ -123,6 +125,7 @@ class _Network:
         while stalled < tries:
             before = self.save(d)
             proposed = self.propose(d)
+            line = len(self.trace) - 1
             reached = self.ftprop(d - 1, self.tries)
             outputs = sign(affine(self.T[d - 2], self.W[d - 1]))
             if reached or self.failure in ("outputs", "outputs always"):
@@ -134,7 +137,7 @@ class _Network:
             separated = self.fit(d)
             risen = self.L[d] - before[-1]
             kept = self.failure != "outputs" or risen <= 1e-9
-            self.note(Proposed(d - 1, proposed, reached, self.L[d], kept))
+            self.note(line, reached=reached, loss=self.L[d], kept=kept)
             if separated and (reached or self.failure != "proposal"):
                 return True
             if not kept:
@@ -188,6 +191,7 @@ class _Network:
         if self.noise:
             C = C * self.rng.exponential(size=C.shape)
         self.T[d - 1], self.C[d - 1] = np.where(C > 1e-9, T, 0).astype(np.int8), C
+        self.trace.append(Proposed(d - 1, self.T[d - 1]))
         return self.T[d - 1]
 
     @staticmethod
@@ -207,12 +211,13 @@ class _Network:
     def restore(self, d: int, saved: tuple) -> None:
         self.T[:d], self.C[:d], self.W[: d + 1], self.conflict[: d + 1], self.L[d] = saved
 
-    def note(self, proposed: Proposed) -> None:
-        self.trace.append(proposed)
+    def note(self, line: int, **what_came_of_it) -> None:
+        self.trace[line] = replace(self.trace[line], **what_came_of_it)
+        self.settled += 1
         errors = self.remember()
         if self.callback is not None:
             hidden = [T.copy() for T in self.T[1 : self.l]]
-            self.callback(State(len(self.trace), hidden, errors, self.fewest))
+            self.callback(State(self.settled, hidden, errors, self.fewest))
 
     def remember(self) -> int:
         """Training errors of the network as it is; keeps the weights that make the fewest."""
