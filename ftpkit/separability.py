@@ -261,7 +261,7 @@ def fewest_errors(X, t) -> tuple[int, np.ndarray]:
 def as_points(X) -> np.ndarray:
     """X as float64 (m, n); ValueError unless it is a table of finite numbers, at least 1 x 1."""
     try:
-        X = np.array(X, dtype=np.float64)
+        X = np.asarray(X, dtype=np.float64).copy()
     except (TypeError, ValueError, OverflowError):
         raise ValueError("X must be a table of numbers that float64 can hold, one row for each instance") from None
     if X.ndim != 2 or 0 in X.shape:
