@@ -65,6 +65,8 @@ def method(search: Callable[..., Outcome], *, max_bits=None, cells=None, **setti
     return Method(search, settings, max_bits, cells)
 
 
+_MAIN = ("logic", "teachers 2-layer", "teachers 3-layer", "real")
+
 # What the pseudo-code of Algorithm 1 leaves open is tried on these, one change at a time.
 OPEN_QUESTIONS = (
     "teacher 2-layer n=4 h=3 m=25",
@@ -86,7 +88,7 @@ METHODS: dict[str, Method] = Table(
         "FTP-SH-1": method(gradient, rule="FTP-SH", starts=1, budget=EPOCHS, lr=LRS["FTP-SH"]),
         "FTP-SH-50": method(gradient, rule="FTP-SH", starts=50, budget=EPOCHS, lr=LRS["FTP-SH"]),
         "Algorithm 1": method(ftprop, budget=2000),
-        "Algorithm 1, eq. 2": method(ftprop, proposal="gradient", budget=300),
+        "Algorithm 1, eq. 2": method(ftprop, proposal="gradient", budget=200, cells=_MAIN),
         "MADALINE II": method(madaline, budget=20_000),
         "hill climbing": method(hill_climb, objective="loss", budget=500, max_bits=100),
         "beam of 8": method(beam, objective="loss", width=8, budget=500, max_bits=100),
