@@ -184,7 +184,7 @@ def max_margin(X, t) -> Separation:
         except RuntimeError:  # too many iterations
             break
         better = points._separation([Fraction(v) for v in (u @ V[:, :-1]).tolist()], t)
-        if better is None or better.margin <= best.margin * (1 + 1e-12):
+        if better is None or better.margin <= best.margin:
             break
         best = better
     return best

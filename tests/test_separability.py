@@ -81,9 +81,9 @@ def test_thin_slabs_of_adjacent_floats_against_the_oracle():
 @pytest.mark.parametrize("wrong", [0, 1, 20])
 def test_two_thousand_instances_of_a_hundred_inputs(wrong):
     X, t = labelled(2000, 100, seed=wrong, wrong=wrong)
-    start = time.perf_counter()
+    start = time.process_time()
     found = separate(X, t)
-    assert time.perf_counter() - start < 5  # 0.4 s on an idle core
+    assert time.process_time() - start < 5  # 0.4 s on an idle core
     assert proven(X, t, found) is (wrong == 0)
 
 
@@ -100,10 +100,10 @@ def test_instances_from_a_millionth_to_a_million(m, n):
     rng = np.random.default_rng(m)
     X = rng.normal(size=(m, n)) * 10.0 ** rng.integers(-6, 7, (m, 1))
     X[:, 0] = np.where(X[:, 0] == 0, 1, X[:, 0])
-    start = time.perf_counter()
+    start = time.process_time()
     assert verdict(X, np.sign(X[:, 0]).astype(int)) is True
     assert verdict(X, rng.choice([-1, 1], m)) is False
-    assert time.perf_counter() - start < 20  # 3 s on an idle core for the largest
+    assert time.process_time() - start < 20  # 3 s on an idle core for the largest
 
 
 @pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-300, 1e-150, 1e150, 1e300, 4e307])
