@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from check_proof import check
 
+from ftpkit.search.bigm import big_m
 from ftpkit.search.exact import exact
 from ftpkit.search.problem import Problem
 
@@ -109,3 +110,25 @@ def test_bad_input():
         exact(problem, objective="loss")
     with pytest.raises(ValueError, match="at most 6"):
         exact(Problem(SQUARE, XOR, (7,)))
+
+
+def test_big_m_agrees_where_margins_are_wide_and_proves_nothing():
+    for hidden, errors in (((), 1), ((1,), 1), ((2,), 0), ((2, 2), 0)):
+        problem = Problem(SQUARE, XOR, hidden)
+        outcome = big_m(problem, margin=0.1)
+        assert outcome.value == outcome.errors == problem.errors(outcome.weights) == errors
+        assert outcome.trace == ((errors, errors),) and not outcome.proved and outcome.bound == 0
+
+
+def test_big_m_does_not_see_what_needs_a_smaller_margin():
+    problem = Problem([[0.0], [1.0], [1.0001], [2.0]], [-1, -1, 1, 1], ())
+    assert big_m(problem).trace == ((1, 1),) and exact(problem).value == 0
+
+
+def test_big_m_at_a_time_limit_and_bad_input():
+    problem = random_case(40, 2, (3,), 0)
+    outcome = big_m(problem, time_limit=0.01)
+    assert not outcome.proved and 0 < outcome.value == problem.errors(outcome.weights) <= 40
+    for wrong in ({"margin": 0}, {"margin": 2}, {"margin": np.nan}, {"time_limit": 0}, {"time_limit": -1.0}):
+        with pytest.raises(ValueError, match="must be"):
+            big_m(problem, **wrong)

@@ -4,13 +4,16 @@ A cut stands on an affine dependency sum_i c_i s_i (x_i, 1) = 0 with all c_i > 0
 is the mean of those with s_i = -1, so no unit gives each point its s_i. The opposite signs are ruled out as well.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import combinations, product
+from math import lcm
 
 import numpy as np
 
+from ..hulls import standardised
 from ..separability import Points, Separation
 
 
@@ -42,8 +45,7 @@ class Instances:
 
         self.points = Points(X)
         self._integer = IntegerPoints(X)
-        centred = X - X.mean(axis=0)
-        self._homogeneous = np.c_[centred / (np.abs(centred).max(axis=0) + 1e-300), np.ones(len(X))]
+        self._homogeneous = np.c_[standardised(X)[0], np.ones(len(X))]
         self._inverse = np.linalg.pinv(self._homogeneous)
         self._rng = np.random.default_rng(seed)
 
@@ -59,26 +61,32 @@ class Instances:
         return np.where(self._homogeneous @ (self._inverse @ t) > 0, 1, -1).astype(np.int8)
 
     def broken(self, t: np.ndarray, most: int) -> list[Cut]:
-        """Cuts that the column t breaks, about `most` of them; none if and only if t is separable.
+        """Cuts that the column t breaks, at most `most`; none if and only if t is separable.
 
         The first are certificates with no instance in common. Each of the others is a pivot of the simplex method away
         from one found before: an instance enters the support and the ratio test says which one leaves.
         """
-        found, rest = {}, t.copy()
+        cuts, supports, rest = [], {}, t.copy()
         while (verdict := self.points.separate(rest)).separable is False:
-            found[tuple(verdict.support.tolist())] = None
-            rest[verdict.support] = 0
-        if verdict.separable is None and not found:
+            support, coefficients = verdict.support.tolist(), verdict.coefficients
+            unit = lcm(*(c.denominator for c in coefficients))
+            cuts.append(
+                _from_dependency(1, support, [int(c * unit * t[i]) for i, c in zip(support, coefficients, strict=True)])
+            )
+            supports[tuple(support)] = None
+            rest[support] = 0
+        if verdict.separable is None and not cuts:
             raise ArithmeticError(verdict.reason)
-        todo = list(found)
-        while todo and len(found) < most:
+        todo = list(supports)
+        while todo and len(supports) < most:
             support = todo.pop(self._rng.integers(len(todo)))
-            for other in self._pivots(t, support):
-                if other not in found:
-                    found[other] = None
-                    todo.append(other)
-        cuts = (self._cut(support) for support in found)
-        return [cut for cut in cuts if cut is not None]
+            others = [other for other in self._pivots(t, support) if other not in supports]
+            supports |= dict.fromkeys(others)
+            todo += others
+        pivots = list(supports)[len(cuts) :]
+        self._rng.shuffle(pivots)
+        more = (self._cut(support) for support in pivots[: max(0, most - len(cuts))])
+        return cuts + [cut for cut in more if cut is not None]
 
     def _pivots(self, t: np.ndarray, support: tuple[int, ...]) -> list[tuple[int, ...]]:
         """In floating point; what rounding spoils, `_cut` puts right."""
@@ -159,7 +167,7 @@ def _quadruples(n: int) -> np.ndarray:
     return np.array([p + q for same in pairs.values() for p, q in combinations(same, 2)], int).reshape(-1, 4)
 
 
-def _from_dependency(layer: int, places: tuple[int, ...], values: list[int]) -> Cut:
+def _from_dependency(layer: int, places: Sequence[int], values: list[int]) -> Cut:
     used = [(i, v) for i, v in zip(places, values, strict=True) if v]
     side = 1 if used[0][1] > 0 else -1
     return Cut(

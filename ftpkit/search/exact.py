@@ -11,7 +11,7 @@ from .master import Master
 from .problem import Outcome, Problem, State, check_budget
 
 _WIDEST = 6  # units of a layer that feeds another: the next has truth tables of 2^6 bits
-_CUTS = 40  # for each column and round
+_CUTS = 20  # for each column and round
 
 
 def exact(
