@@ -9,6 +9,7 @@ import pytest
 
 from ftpkit import bench, race
 from ftpkit.__main__ import COMMANDS
+from ftpkit.search import compare, tally
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -40,6 +41,76 @@ def race_table(name: str) -> list[list[str]]:
 @pytest.mark.parametrize("name", ["mlp", "convnet4"])
 def test_race_tables_are_the_results(name):
     assert table_below(f"python -m ftpkit race {name}`") == race_table(name)
+
+
+CASES = {
+    "logic": ["logic"],
+    "2 layers, m ≤ 50": [f"teacher 2-layer* m={m}" for m in (12, 25, 50)],
+    "2 layers, m ≥ 100": [f"teacher 2-layer* m={m}" for m in (100, 200)],
+    "3 to 5 layers": ["teachers 3-layer", "growth with depth"],
+    "moons, images": ["real"],
+}
+
+
+def search_table(result: dict, methods: dict[str, str], cases: dict[str, list[str]], *keys: str) -> list[list[str]]:
+    """Shares solved in %, a column for each kind of case, – where not run; then medians over all that were."""
+    rows = []
+    for label, method in methods.items():
+        shares = []
+        for cells in cases.values():
+            try:
+                shares.append(f"{100 * tally.pooled(result, method, cells)['solved']:.0f}")
+            except ValueError:
+                shares.append("–")
+        every = tally.pooled(result, method, [c for cells in cases.values() for c in cells])
+        rows.append(
+            [label, *shares, *(f"{every[key]:.2g}" if key == "seconds" else f"{every[key]:.0f}" for key in keys)]
+        )
+    return rows
+
+
+def own(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def small_cells(result: dict) -> list[str]:
+    return [cell for cell, about in result["cells"].items() if about["bits"] <= 100]
+
+
+SEARCHES = own("perceptron", "SSTE-1", "SSTE-50", "FTP-SH-1", "FTP-SH-50", "MADALINE II", "Algorithm 1", "exact")
+LOCAL = own("hill climbing", "beam of 8", "local search", "MADALINE II", "Algorithm 1", "exact")
+OPEN = {
+    "one unit, evaluated flips (the default)": "A1: as it is",
+    "one unit, gradient signs": "A1: eq. 2, one unit",
+    "all units, evaluated flips": "A1: flips, all units",
+    "all units, gradient signs (eq. 2)": "A1: eq. 2, all units",
+    "one unit, flips pooled over neighbours": "A1: pooled",
+    "one unit, realisable dichotomies only": "A1: realisable",
+    "one instance of an infeasibility certificate": "A1: conflicts",
+    "default, every layer solved exactly": "A1: exact solver",
+    "default, no random importance": "A1: no noise",
+    "default, failed: outputs stay even if worse": "A1: outputs always",
+    "default, failed: proposal stays": "A1: refuted targets stay",
+    "default, failed: all restored": "A1: all restored",
+}
+
+
+def search_tables(result: dict) -> dict[str, list[list[str]]]:
+    """The README's tables of searches, by the words that stand above them."""
+    growth = {f"m = {m}": [f"teacher 2-layer n=5 h=3 m={m}"] for m in (12, 25, 50, 100, 200)}
+    return {
+        "Shares of cases solved": search_table(result, SEARCHES, CASES, "evaluations", "seconds"),
+        "On the small cases": search_table(result, LOCAL, {"all": small_cells(result)}, "evaluations", "seconds"),
+        "what the pseudo-code leaves open": search_table(
+            result, OPEN, {"all": list(compare.OPEN_QUESTIONS)}, "evaluations"
+        ),
+        "Growth with the number of instances": search_table(result, SEARCHES, growth, "seconds"),
+    }
+
+
+@pytest.mark.parametrize("words", search_tables(tally.load()))
+def test_search_tables_are_the_results(words):
+    assert table_below(words) == search_tables(tally.load())[words]
 
 
 def test_a_wrong_figure_would_show():

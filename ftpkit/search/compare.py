@@ -94,7 +94,7 @@ METHODS: dict[str, Method] = Table(
         "beam of 8": method(beam, objective="loss", width=8, budget=500, max_bits=100),
         "local search": method(local_search, objective="loss", budget=500, max_bits=300),
         "exhaustive": method(exhaustive, budget=1_000_000, max_bits=60),
-        "exact": method(exact, time_limit=5.0, max_bits=100),
+        "exact": method(exact, time_limit=5.0),
         "A1: as it is": _variant(),
         "A1: eq. 2, all units": _variant(proposal="gradient"),
         "A1: eq. 2, one unit": _variant(proposal="one-unit gradient"),

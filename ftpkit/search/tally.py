@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import race
-from .cases import CELLS
+from .cases import CELLS, named
 
 FIELDS = ("seed", "errors", "evaluations", "seconds", "value", "bound", "proved")
 _TINY = 1e-6  # of a loss
@@ -129,3 +129,19 @@ def summary(result: dict) -> str:
         middles = {name: factor * middle([r[key] for r in rs]) for name, rs in own.items()}
         lines.append(line(label, {name: f"{value:{form}}" for name, value in middles.items()}))
     return "\n".join(lines)
+
+
+def pooled(result: dict, method: str, cells: Sequence[str]) -> dict:
+    """One row for a method on several cells together: runs, share solved, medians of evaluations and seconds.
+
+    A case that is the same for every seed counts as often as the method was run on it. Raises UnknownName (a
+    ValueError) for a cell that is not there, and ValueError where the method was not run on all of them.
+    """
+    chosen = named(cells)
+    runs = [r for r in records(result) if r["method"] == method and r["cell"] in chosen]
+    missing = sorted(set(chosen) - {r["cell"] for r in runs})
+    if missing:
+        raise ValueError(f"{method!r} was not run on {', '.join(missing)}")
+    share = float(np.mean([r["solved"] for r in runs]))
+    medians = {key: float(np.median([r[key] for r in runs])) for key in ("evaluations", "seconds")}
+    return {"method": method, "runs": len(runs), "solved": share} | medians
