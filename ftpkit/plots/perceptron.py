@@ -12,13 +12,13 @@ from .style import figure, style
 WRONG = "#D55E00"  # ring around an example on the wrong side
 
 
-def _finish(ax, title="", xlabel="", ylabel=""):
+def finish(ax, title="", xlabel="", ylabel=""):
     ax.set_title(title, fontsize=11)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
 
 
-def _points(ax, X, t, limit):
+def points(ax, X, t, limit):
     """The examples: black discs for t = +1, white squares for t = -1; the same scale in both directions."""
     for target, marker, fill in ((1, "o", "black"), (-1, "s", "white")):
         x1, x2 = X[t == target, :2].T
@@ -28,7 +28,7 @@ def _points(ax, X, t, limit):
     ax.set_aspect("equal")
 
 
-def _line(ax, w, limit, level=0.0, **look):
+def line(ax, w, limit, level=0.0, **look):
     """The line on which w . (x1, x2, 1) = level, long enough to leave the picture; nothing where w has no direction."""
     normal = np.asarray(w[:2], float)
     size = normal @ normal
@@ -36,8 +36,8 @@ def _line(ax, w, limit, level=0.0, **look):
         return None
     foot = (level - w[2]) * normal / size
     ends = foot + 4 * limit * np.array([[-1], [1]]) * np.array([-normal[1], normal[0]]) / np.sqrt(size)
-    (line,) = ax.plot(*ends.T, **look)
-    return line
+    (drawn,) = ax.plot(*ends.T, **look)
+    return drawn
 
 
 def _wrong(w, X, t):
@@ -56,12 +56,12 @@ def line_strip(X, t, path, ks, limit=1.1):
     for ax, k in zip(axes[0], ks, strict=True):
         w, wrong = path[k], _wrong(path[k], X, t)
         ax.imshow(plane @ w > 0, extent=(-limit, limit) * 2, origin="lower", cmap="Greys", vmin=0, vmax=5, zorder=0)
-        _points(ax, X, t, limit)
+        points(ax, X, t, limit)
         x1, x2 = X[wrong, :2].T
         ax.plot(x1, x2, "o", color=WRONG, markersize=13, markerfacecolor="none", markeredgewidth=2, label="wrong side")
-        _line(ax, w, limit, color=style("Perceptron")["color"], linewidth=2)
+        line(ax, w, limit, color=style("Perceptron")["color"], linewidth=2)
         ax.grid(False)
-        _finish(ax, f"after {k} mistake{'s' * (k != 1)}: {wrong.sum()} wrong", "$x_1$", "$x_2$")
+        finish(ax, f"after {k} mistake{'s' * (k != 1)}: {wrong.sum()} wrong", "$x_1$", "$x_2$")
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return fig
 
@@ -77,7 +77,7 @@ def novikoff(norms, gamma, R, runs, tight):
     left.plot(k, norms, color=style("Perceptron")["color"], label=r"length of $w$ after $k$ mistakes")
     left.plot(k, k * gamma, color="0.5", linestyle=":", label=r"at least $k\gamma$")
     left.legend(frameon=False)
-    _finish(left, "One data set: the length is squeezed", "mistakes $k$")
+    finish(left, "One data set: the length is squeezed", "mistakes $k$")
 
     look = {**style("Perceptron"), "linestyle": "none"}
     runs, tight = np.array(runs, float), np.array(tight, float)
@@ -88,7 +88,7 @@ def novikoff(norms, gamma, R, runs, tight):
     right.set_xscale("log")
     right.set_yscale("log")
     right.legend(frameon=False)
-    _finish(right, "Many data sets: mistakes and bound", r"bound $(R/\gamma)^2$", "mistakes made")
+    finish(right, "Many data sets: mistakes and bound", r"bound $(R/\gamma)^2$", "mistakes made")
     return fig
 
 
@@ -104,19 +104,19 @@ def losses_and_lines(X, t, lines, svm, limit=1.1):
         value = LOSSES[name].value(z, torch.ones_like(z))
         left.plot(z, value, **{**style(name), "marker": "", "linewidth": 2, "label": name.lower() + " loss"})
     left.legend(frameon=False)
-    _finish(left, "What an example costs", "$t z$", "loss")
+    finish(left, "What an example costs", "$t z$", "loss")
 
     look = style("Perceptron")["color"]
     for i, w in enumerate(lines):
         label = f"{len(lines)} perceptrons" if i == 0 else None
-        _line(right, w, limit, color=look, linewidth=1, alpha=0.5, label=label)
+        line(right, w, limit, color=look, linewidth=1, alpha=0.5, label=label)
     pink = style("Hinge")["color"]
-    _line(right, svm, limit, color=pink, linewidth=3, label="SVM")
+    line(right, svm, limit, color=pink, linewidth=3, label="SVM")
     for level, label in ((-1, None), (1, "its margin")):
-        _line(right, svm, limit, level, color=pink, linewidth=1.5, linestyle="--", label=label)
-    _points(right, X, t, limit)
+        line(right, svm, limit, level, color=pink, linewidth=1.5, linestyle="--", label=label)
+    points(right, X, t, limit)
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    _finish(right, "Where the lines come to lie", "$x_1$", "$x_2$")
+    finish(right, "Where the lines come to lie", "$x_1$", "$x_2$")
     return fig
 
 
@@ -130,18 +130,18 @@ def cycle(X, t, weights, counts, lengths, limit=2.2):
     looks = ("-", "--", ":", "-.")
     for i, w in enumerate(weights):
         name = f"w = ({', '.join(f'{v:g}' for v in w)})"
-        _line(axes[0], w, limit, color=style("Perceptron")["color"], linestyle=looks[i % 4], linewidth=2, label=name)
-    _points(axes[0], X, t, limit)
+        line(axes[0], w, limit, color=style("Perceptron")["color"], linestyle=looks[i % 4], linewidth=2, label=name)
+    points(axes[0], X, t, limit)
     axes[0].legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    _finish(axes[0], "XOR: the lines of the cycle", "$x_1$", "$x_2$")
+    finish(axes[0], "XOR: the lines of the cycle", "$x_1$", "$x_2$")
     for ax, series in zip(axes[1:], (counts, lengths), strict=True):
         for (name, values), fallback in zip(series.items(), ("-", "--", ":"), strict=False):
             look = style(name) if name in LOSSES else {"color": "0.35", "linestyle": fallback, "label": name}
             ax.plot(range(len(values)), values, **{**look, "marker": ""}, linewidth=2)
         ax.set_ylim(top=1.35 * max(max(values) for values in series.values()))
         ax.legend(frameon=False, loc="upper left", ncols=len(series), columnspacing=1)
-    _finish(axes[1], "Mistakes so far", "passes over the four examples")
-    _finish(axes[2], "XOR: length of $w$", "updates")
+    finish(axes[1], "Mistakes so far", "passes over the four examples")
+    finish(axes[2], "XOR: length of $w$", "updates")
     return fig
 
 
@@ -176,7 +176,7 @@ def accuracy_by_pass(runs):
         ax.plot(passes, run["train"], color="0.55", linewidth=1, linestyle=":", label="perceptron, training")
         ax.plot(passes, run["test"], color=color, linewidth=1.2, label="perceptron, test")
         ax.axhline(run["svm"], color=style("Hinge")["color"], linewidth=2, linestyle="--", label="linear SVM, test")
-        _finish(ax, run["title"], "passes over the training images")
+        finish(ax, run["title"], "passes over the training images")
     axes[0][0].set_ylabel("accuracy (%)")
     axes[0][-1].legend(loc="lower right", fontsize=9)
     return fig
