@@ -47,19 +47,27 @@ Proposal = Callable[[View, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 def gradient(view: View, rng: np.random.Generator):
-    """The paper's rule: t = sign(-dL_d/dh) for all units at once (eq. 2), as important as abs(dL_d/dh) (eq. 3)."""
+    """The paper's rule: t = sign(-dL_d/dh) for all units at once (eq. 2), as important as abs(dL_d/dh) (eq. 3).
+
+    No wish where the gradient is 0, as in the authors' code: outputs for an instance without a loss are not held, and
+    a unit of which layer d makes no use is never asked for anything. The other rules hold the one and wake the other.
+    """
     return _wish(view.gradient())
+
+
+def held_gradient(view: View, rng: np.random.Generator):
+    """`gradient`, and where it has no wish the present output, as important as a flip would cost; idle units woken."""
+    return _wish(_woken(view, _held(view)))
+
+
+def one_unit_gradient(view: View, rng: np.random.Generator):
+    """`held_gradient` for one random unit; the other units stay as they are."""
+    return _one_unit(view, rng, _held(view))
 
 
 def flips(view: View, rng: np.random.Generator):
     """For all units at once: the output with which L_d is smaller, all others as they are, and by how much."""
-    return _wish(view.gain())
-
-
-def one_unit_gradient(view: View, rng: np.random.Generator):
-    """The paper's rule for one random unit. Where it has no wish, and in all other units, the present output stays."""
-    g = view.gradient()
-    return _one_unit(view, rng, np.where(g == 0, np.maximum(0, view.h * view.gain()) * view.h, g))
+    return _wish(_woken(view, view.gain()))
 
 
 def one_unit_flips(view: View, rng: np.random.Generator):
@@ -107,6 +115,7 @@ def conflict(view: View, rng: np.random.Generator):
 
 PROPOSALS: dict[str, Proposal] = {
     "gradient": gradient,
+    "held gradient": held_gradient,
     "one-unit gradient": one_unit_gradient,
     "flips": flips,
     "one-unit flips": one_unit_flips,
@@ -125,12 +134,21 @@ def _stay(view: View) -> tuple[np.ndarray, np.ndarray]:
     return view.h.astype(np.int8), np.maximum(0, view.h * view.gain())
 
 
+def _held(view: View) -> np.ndarray:
+    g = view.gradient()
+    return np.where(g == 0, view.h * np.maximum(0, view.h * view.gain()), g)
+
+
+def _woken(view: View, benefit: np.ndarray) -> np.ndarray:
+    """A unit of which layer d makes no use shall tell instances with a loss by their targets."""
+    use = np.where(view.t * view.z < 1, view.t, 0.05 * view.t).sum(axis=1, keepdims=True)
+    return np.where(benefit.any(axis=0), benefit, use)
+
+
 def _one_unit(view: View, rng: np.random.Generator, benefit: np.ndarray):
     T, importance = _stay(view)
     j = rng.integers(view.h.shape[1])
-    if not benefit[:, j].any():  # layer d makes no use of this unit: let it tell instances with a loss by their target
-        benefit = np.where(view.t * view.z < 1, view.t, 0.05 * view.t).sum(axis=1, keepdims=True) + 0 * benefit
-    T[:, j], importance[:, j] = _wish(benefit[:, j])
+    T[:, j], importance[:, j] = _wish(_woken(view, benefit)[:, j])
     return T, importance
 
 

@@ -97,6 +97,7 @@ METHODS: dict[str, Method] = Table(
         "exact": method(exact, time_limit=5.0),
         "A1: as it is": _variant(),
         "A1: eq. 2, all units": _variant(proposal="gradient"),
+        "A1: eq. 2, held and woken": _variant(proposal="held gradient"),
         "A1: eq. 2, one unit": _variant(proposal="one-unit gradient"),
         "A1: flips, all units": _variant(proposal="flips"),
         "A1: pooled": _variant(proposal="pooled flips"),
