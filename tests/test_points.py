@@ -63,14 +63,17 @@ def test_the_same_every_time():
             assert getattr(a, "coefficients", None) == getattr(b, "coefficients", None)
 
 
-def test_neither_the_points_nor_the_targets_are_changed_or_kept():
+def test_neither_points_nor_targets_are_changed_and_points_are_no_window_on_the_array():
     X, t = labelled(20, 3, seed=3)
     copies = X.copy(), t.copy()
     points = Points(X)
-    points.separate(t)
+    separate(X, t)
     assert (X == copies[0]).all() and (t == copies[1]).all()
-    X[:] = 0
-    assert proven(copies[0], -t, points.separate(-t)) is True
+    X.fill(0)
+    assert proven(copies[0], t, points.separate(t)) is True
+    fixed = copies[0].copy()
+    fixed.setflags(write=False)
+    assert separate(fixed, t).separable
 
 
 def test_lists_integers_and_tensors():

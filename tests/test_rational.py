@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from verdicts import dot, labelled, rows
+from verdicts import dot, facet, labelled, rows
 
 from ftpkit import hulls
 from ftpkit.hulls import proposals
@@ -76,6 +76,14 @@ def test_a_hull_point_is_found_on_the_right_support_only():
     assert answer(X, t, points.hull_point(np.array([4, 1, 0, 2]), t)) is False
     for support in ([], [0], [0, 3], [0, 1, 2], [4, 3, 1, 2], [4, 0, 1]):
         assert points.hull_point(np.array(support, int), t) is None
+
+
+def test_a_coefficient_just_below_zero_is_below_zero():
+    for n, gap in product((1, 5, 10), (1e-6, 1e-12, 1e-15)):
+        for factor in (1 + gap, 1 - gap):
+            X, t = facet(n, factor)
+            found = IntegerPoints(X).hull_point(np.arange(n + 2), t)
+            assert found is None if factor > 1 else answer(X, t, found) is False
 
 
 @given(st.data())

@@ -120,6 +120,7 @@ def test_sizes_at_the_ends_of_float64(size):
 def test_a_margin_that_no_float_can_hold_is_the_largest_float():
     top = np.finfo(float).max
     assert separate([[top, top], [-top, -top]], [1, -1]).margin == top
+    assert verdict([[top, top], [top / 2, top / 2]], [1, -1]) is True  # the bias is larger still
 
 
 def test_wild_magnitudes_in_one_table():
