@@ -12,6 +12,7 @@ from itertools import combinations, product
 from math import lcm
 
 import numpy as np
+from scipy.linalg import qr
 
 from ..hulls import standardised
 from ..separability import Points, Separation
@@ -45,8 +46,8 @@ class Instances:
 
         self.points = Points(X)
         self._integer = IntegerPoints(X)
-        self._homogeneous = np.c_[standardised(X)[0], np.ones(len(X))]
-        self._inverse = np.linalg.pinv(self._homogeneous)
+        left, values, _ = np.linalg.svd(np.c_[standardised(X)[0], np.ones(len(X))], full_matrices=False)
+        self._space = left[:, values > 1e-9 * values[0]]  # coordinates in which (x, 1) are independent, of equal size
         self._rng = np.random.default_rng(seed)
 
     def separate(self, t: np.ndarray) -> Separation | None:
@@ -56,55 +57,65 @@ class Instances:
             raise ArithmeticError(verdict.reason)
         return verdict if verdict.separable else None
 
+    def outputs(self, unit: Separation) -> np.ndarray:
+        """What this unit gives the instances."""
+        return np.where(np.array(self._integer.values(unit.exact)[0]) > 0, 1, -1).astype(np.int8)
+
     def nearest(self, t: np.ndarray) -> np.ndarray:
-        """Signs that a unit does give, near to t: those of its least-squares fit."""
-        return np.where(self._homogeneous @ (self._inverse @ t) > 0, 1, -1).astype(np.int8)
+        """Signs that a unit gives, near to t where that is not 0: those of its least-squares fit."""
+        used = t != 0
+        w = np.linalg.lstsq(self._space[used], t[used].astype(float), rcond=None)[0]
+        return np.where(self._space @ w > 0, 1, -1).astype(np.int8)
 
     def broken(self, t: np.ndarray, most: int) -> list[Cut]:
-        """Cuts that the column t breaks, at most `most`; none if and only if t is separable.
+        """Cuts that the column t, 0 where any sign will do, breaks, at most `most`; none if and only if t is separable.
 
         The first are certificates with no instance in common. Each of the others is a pivot of the simplex method away
-        from one found before: an instance enters the support and the ratio test says which one leaves.
+        from one found before: an instance enters the support and the ratio test says which one leaves. Of those the
+        shortest are taken.
         """
-        cuts, supports, rest = [], {}, t.copy()
+        cuts, bases, rest = {}, {}, t.copy()
         while (verdict := self.points.separate(rest)).separable is False:
             support, coefficients = verdict.support.tolist(), verdict.coefficients
             unit = lcm(*(c.denominator for c in coefficients))
-            cuts.append(
-                _from_dependency(1, support, [int(c * unit * t[i]) for i, c in zip(support, coefficients, strict=True)])
-            )
-            supports[tuple(support)] = None
+            values = [int(c * unit * t[i]) for i, c in zip(support, coefficients, strict=True)]
+            cuts[_from_dependency(1, support, values)] = None
+            bases[tuple(support)] = None
             rest[support] = 0
         if verdict.separable is None and not cuts:
             raise ArithmeticError(verdict.reason)
-        todo = list(supports)
-        while todo and len(supports) < most:
-            support = todo.pop(self._rng.integers(len(todo)))
-            others = [other for other in self._pivots(t, support) if other not in supports]
-            supports |= dict.fromkeys(others)
+        todo = list(bases)
+        while todo and len(bases) < 2 * most:
+            basis = todo.pop(self._rng.integers(len(todo)))
+            others = [other for other in self._pivots(t, basis) if other not in bases]
+            bases |= dict.fromkeys(others)
             todo += others
-        pivots = list(supports)[len(cuts) :]
+        pivots = list(bases)[len(cuts) :]
         self._rng.shuffle(pivots)
-        more = (self._cut(support) for support in pivots[: max(0, most - len(cuts))])
-        return cuts + [cut for cut in more if cut is not None]
+        more = dict.fromkeys(cut for cut in map(self._cut, pivots) if cut is not None and cut not in cuts)
+        return [*cuts, *sorted(more, key=lambda cut: len(cut.places))[: max(0, most - len(cuts))]]
 
     def _pivots(self, t: np.ndarray, support: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """In floating point; what rounding spoils, `_cut` puts right."""
-        columns = np.c_[self._homogeneous * t[:, None], np.ones(len(t))].T
+        """In floating point; what rounding spoils, `_cut` puts right. support: of a broken cut, or such a basis."""
+        columns = np.c_[self._space * t[:, None], t != 0].T
         size = len(columns)
-        if len(support) != size:
+        if len(support) > size:
             return []
+        basis = list(support)
+        if len(basis) < size:  # with a coefficient of 0, what the support does not span
+            beyond = np.linalg.qr(columns[:, basis], mode="complete")[0][:, len(basis) :].T
+            basis += qr(beyond @ columns, mode="r", pivoting=True)[1][: size - len(basis)].tolist()
         try:
-            reduced = np.linalg.solve(columns[:, support], np.c_[columns, np.eye(size)[:, -1]])
+            reduced = np.linalg.solve(columns[:, basis], np.c_[columns, np.eye(size)[:, -1]])
         except np.linalg.LinAlgError:
             return []
         direction, values = reduced[:, :-1], reduced[:, -1:]
         ratios = np.where(direction > 1e-9, values / np.where(direction > 1e-9, direction, 1), np.inf)
-        leaves = ratios.argmin(axis=0)
+        leaves, least = ratios.argmin(axis=0), ratios.min(axis=0)
         others = []
-        for enters in np.flatnonzero(np.isfinite(ratios.min(axis=0))).tolist():
-            if enters not in support:
-                others.append(tuple(sorted({*support, enters} - {support[leaves[enters]]})))
+        for enters in np.flatnonzero(np.isfinite(least) & (least > 1e-9)).tolist():
+            if enters not in basis:
+                others.append(tuple(sorted({*basis, enters} - {basis[leaves[enters]]})))
         return others
 
     def _cut(self, support: tuple[int, ...]) -> Cut | None:

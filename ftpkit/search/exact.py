@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -26,10 +27,10 @@ def exact(
     """The fewest training errors, and a network that makes no more: proved, or bounded when a limit is reached.
 
     A master problem asks for target bits and truth tables of a network with at most `bound` errors, knowing only some
-    facts about what a unit can do (`master.Master`). Where its answer holds columns that no unit can have, certificates
-    of that are added as clauses (`cuts`), and it is asked again. When there is no such answer, the bound goes up by
-    one; an answer that real units can have is an optimum. In each round the columns are also rounded to some that a
-    unit does have, and the errors of that real network are an upper bound.
+    facts about what a unit can do (`master.Master`). Of its answer only the bits that force the right labels matter:
+    where no unit has these, certificates of that are added as clauses (`cuts`), and it is asked again. When there is no
+    such answer, the bound goes up by one; an answer that real units can have is an optimum. In each round, columns that
+    no unit has are also replaced by near ones, and the errors of that real network are an upper bound.
 
     objective: "errors" only. budget: rounds, at most. time_limit: seconds; without one the result is deterministic.
     callback: gets the real network of every round that has one, as a `State`. The outcome's trace has one (bound, best
@@ -101,31 +102,45 @@ class _Search:
 
     def _learn(self, columns: np.ndarray, tables: list[np.ndarray], callback) -> None:
         """Add the cuts that these bits break, and see how good a network is near to them."""
-        cuts, nearest = [], columns.copy()
-        for j, column in enumerate(columns.T):
-            broken = self.instances.broken(np.ascontiguousarray(column), _CUTS)
-            if broken:
-                nearest[:, j] = self.instances.nearest(column)
-            cuts += broken
+        cuts, real = [], columns.copy()
+        for j, column in enumerate((columns * self._matters(columns, tables)).T):
+            unit = self.instances.separate(column)
+            real[:, j] = self.instances.outputs(unit) if unit else self.instances.nearest(column)
+            cuts += [] if unit else self.instances.broken(column, _CUTS)
         below = [cut for cube, table in zip(self.cubes, tables, strict=True) for f in table for cut in cube.broken(f)]
         cuts = dict.fromkeys([*cuts, *below])
         self.master.add(cut for cut in cuts if cut not in self.cuts)
         self.cuts |= cuts
         if below:
             return
-        value = self._missed(nearest, tables)
-        if value < self.best and all(self.instances.separate(np.ascontiguousarray(t)) for t in nearest.T):
-            self.best, self.columns, self.tables = value, nearest, tables
+        value = self._missed(real, tables)
+        if value < self.best and all(self.instances.separate(t) for t in real.T):
+            self.best, self.columns, self.tables = value, real, tables
         if callback is not None:
-            targets = [T[self.row_of] for T in _outputs(nearest, tables)[:-1]]
+            targets = [T[self.row_of] for T in _outputs(real, tables)[:-1]]
             callback(State(self.rounds, targets, value + self.unavoidable, self.best + self.unavoidable))
+
+    def _matters(self, columns: np.ndarray, tables: list[np.ndarray]) -> np.ndarray:
+        """Bits of T_1 that force the labels which these get right, whatever the other bits are; (m, n_1) bool.
+
+        Where there is a choice, bits that a unit near to the column has, too; and once more, for units near to those.
+        """
+        outputs = _outputs(columns, tables)
+        right = (outputs[-1] == self.labels[:, None]) & (self.labels != 0)[:, None]
+        matters = np.ones_like(columns, bool)
+        for _ in range(2):
+            near = np.stack([self.instances.nearest(t) for t in (columns * matters).T], axis=1)
+            matters = right
+            for T, N, table in zip(outputs[-2::-1], _outputs(near, tables)[-2::-1], tables[::-1], strict=True):
+                matters = _forcing(T, table, matters, np.where(T == N, 1, T.shape[1] + 1))
+        return matters
 
     def _missed(self, columns: np.ndarray, tables: list[np.ndarray]) -> int:
         """Errors beyond the unavoidable ones."""
         return int(self.cost[_outputs(columns, tables)[-1][:, 0] == -self.labels].sum())
 
     def _outcome(self) -> Outcome:
-        units = [[self.instances.separate(np.ascontiguousarray(t)) for t in self.columns.T]]
+        units = [[self.instances.separate(t) for t in self.columns.T]]
         units += [[cube.separate(f) for f in table] for cube, table in zip(self.cubes, self.tables, strict=True)]
         weights = [np.stack([unit.weights for unit in layer]) for layer in units]
         targets = [T[self.row_of] for T in _outputs(self.columns, self.tables)[:-1]]
@@ -139,7 +154,7 @@ class _Search:
             "bound": bound,
             "proved": value == bound,
             "targets": [T.tolist() for T in targets],
-            "weights": [[[_number(w) for w in unit.exact] for unit in layer] for layer in units],
+            "weights": [[[_plain_number(w) for w in unit.exact] for unit in layer] for layer in units],
             "cuts": self._plain_cuts(),
         }
         return Outcome(
@@ -181,10 +196,35 @@ def _outputs(columns: np.ndarray, tables: list[np.ndarray]) -> list[np.ndarray]:
     """T_1, ..., T_l of units with these columns and tables."""
     outputs = [columns]
     for table in tables:
-        bits = outputs[-1] > 0
-        outputs.append(table.T[bits @ (1 << np.arange(bits.shape[1])[::-1])])
+        outputs.append(table.T[_number_of(outputs[-1])])
     return outputs
 
 
-def _number(value: Fraction) -> float | str:
+def _forcing(T: np.ndarray, table: np.ndarray, needed: np.ndarray, price: np.ndarray) -> np.ndarray:
+    """Cheap sets of inputs that force the needed outputs of a layer, (m, n) bool.
+
+    T: (m, n), its inputs. table: (units, 2^n). needed: (m, units) bool. price: (m, n), of an input.
+    """
+    sets, alike = _subsets(T.shape[1])
+    taken = np.zeros(T.shape, bool)
+    for f, wanted in zip(table, needed.T, strict=True):
+        forces = ((f[:, None] == f) | ~alike).all(axis=2)  # (sets, corners)
+        cost = np.where(forces[:, _number_of(T)].T, np.where(taken, 0, price) @ sets.T, np.inf)
+        taken |= sets[cost.argmin(axis=1)] & wanted[:, None]
+    return taken
+
+
+@cache
+def _subsets(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """All sets of n inputs, (2^n, n) bool; and for each which corners have these inputs alike, (2^n, 2^n, 2^n) bool."""
+    cube, sets = corners(n), corners(n) > 0
+    return sets, np.array([((cube[:, None] == cube) | ~chosen).all(axis=2) for chosen in sets])
+
+
+def _number_of(T: np.ndarray) -> np.ndarray:
+    """The number of the corner of each row, as in `corners`."""
+    return (T > 0) @ (1 << np.arange(T.shape[1])[::-1])
+
+
+def _plain_number(value: Fraction) -> float | str:
     return float(value) if Fraction(float(value)) == value else str(value)
