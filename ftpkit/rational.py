@@ -13,9 +13,11 @@ from fractions import Fraction
 import numpy as np
 
 try:
-    from flint import fmpz_mat
+    from flint import fmpz_mat, nmod_mat
 except ImportError as error:  # pragma: no cover
     raise ImportError("exact separability needs FLINT: pip install python-flint") from error
+
+_PRIME = 2**61 - 1
 
 
 class IntegerPoints:
@@ -33,6 +35,7 @@ class IntegerPoints:
         self.rows = [list(row) for row in zip(*columns, [1] * len(X), strict=True)]
         self.scales.append(Fraction(1))
         self.matrix = fmpz_mat(self.rows)
+        self._right = [0] * len(self.scales) + [1]  # what sum_i c_i (t_i (x_i, 1), 1) is to be
 
     def values(self, weights: Sequence[Fraction]) -> tuple[list[int], Fraction]:
         """Integers z_i and a positive unit with z_i * unit = w . x_i + b; weights: (w, b) of the points as given."""
@@ -64,11 +67,14 @@ class IntegerPoints:
 
     def hull_point(self, support: np.ndarray, t: np.ndarray) -> dict[int, Fraction] | None:
         """Coefficients c_i > 0 on some of the support, with sum_i c_i t_i (x_i, 1) = 0 and sum_i c_i = 1; or None."""
-        basis = [("point", int(i)) for i in support]
-        reduced, denominator, pivots = self._reduced(basis, t)
-        if len(basis) in pivots:  # the right-hand side is no combination of these columns
+        columns = [self._column(("point", int(i)), t) for i in support]
+        reduced, denominator, rank = fmpz_mat([*columns, self._right]).transpose().rref()
+        pivots = _pivots(reduced, rank)
+        if len(columns) in pivots:  # the right-hand side is no combination of the others
             return None
-        values = {basis[j][1]: Fraction(int(reduced[r, len(basis)]), denominator) for r, j in enumerate(pivots)}
+        values = {
+            int(support[j]): Fraction(int(reduced[r, len(columns)]), int(denominator)) for r, j in enumerate(pivots)
+        }
         return {i: c for i, c in values.items() if c} if min(values.values()) >= 0 else None
 
     def decide(self, support: np.ndarray, t: np.ndarray, pivots: int):
@@ -84,7 +90,7 @@ class IntegerPoints:
             columns = [self._column(entry, t) for entry in basis]
             B = fmpz_mat(columns).transpose()
             cost = [0 if kind == "point" else 1 for kind, _ in basis]
-            values = _entries(B.solve(_standing([0] * (len(columns) - 1) + [1])))
+            values = _entries(B.solve(_standing(self._right)))
             dual = _entries(B.transpose().solve(_standing(cost)))
 
             objective = sum(v for v, c in zip(values, cost, strict=True) if c)
@@ -109,28 +115,20 @@ class IntegerPoints:
         return None
 
     def _start(self, support: np.ndarray, t: np.ndarray) -> list[tuple]:
-        """A feasible basis with as much of the support in it as can be had."""
+        """A feasible basis with as much of the support in it as can be had.
+
+        Columns are chosen modulo a prime, which is fast: those that are independent there are independent.
+        """
         points = [int(i) for i in support] or [int(np.flatnonzero(t)[0])]
         while True:
             entries = [("point", i) for i in points] + [("+", j) for j in range(len(self.scales))]
-            reduced, denominator, pivots = self._reduced(entries, t)
-            basis = [entries[j] for j in pivots]
-            values = [int(reduced[r, len(entries)]) * denominator for r in range(len(pivots))]
+            columns = [self._column(entry, t) for entry in entries]
+            chosen = _pivots(*nmod_mat(fmpz_mat(columns).transpose(), _PRIME).rref())
+            basis = [entries[j] for j in chosen]
+            values = _entries(fmpz_mat([columns[j] for j in chosen]).transpose().solve(_standing(self._right)))
             points = [i for (kind, i), v in zip(basis, values, strict=True) if kind == "point" and v >= 0]
             if len(points) == sum(kind == "point" for kind, _ in basis):
                 return [("-" if v < 0 else k, i) for (k, i), v in zip(basis, values, strict=True)]
-
-    def _reduced(self, entries: list[tuple], t: np.ndarray):
-        """Reduced row echelon form of the columns beside the right-hand side (0, ..., 0, 1), and its pivots."""
-        columns = [self._column(entry, t) for entry in entries]
-        columns.append([0] * len(self.scales) + [1])
-        reduced, denominator, rank = fmpz_mat(columns).transpose().rref()
-        pivots, j = [], 0
-        for r in range(rank):
-            while reduced[r, j] == 0:
-                j += 1
-            pivots.append(j)
-        return reduced, int(denominator), pivots
 
     def _column(self, entry: tuple, t: np.ndarray) -> list[int]:
         kind, i = entry
@@ -139,6 +137,16 @@ class IntegerPoints:
         column = [0] * (len(self.scales) + 1)
         column[i] = 1 if kind == "+" else -1
         return column
+
+
+def _pivots(reduced, rank: int) -> list[int]:
+    """The pivot columns of a matrix in row echelon form."""
+    pivots, j = [], 0
+    for r in range(rank):
+        while reduced[r, j] == 0:
+            j += 1
+        pivots.append(j)
+    return pivots
 
 
 def _root(square: Fraction) -> float:

@@ -58,7 +58,7 @@ def separate(X, t, *, pivots: int | None = None) -> Verdict | list[Verdict]:
 
     X: (m, n), finite numbers. t: (m,) in {-1, 0, +1}, or (m, k) for the k units of a layer, which returns a list of k
     verdicts. pivots: of the exact simplex method, which is called where floating point has not settled the matter; by
-    default so many that it takes seconds at most. Raises ValueError for other shapes and values, and for empty data.
+    default so many that they take seconds at most. Raises ValueError for other shapes and values, and for empty data.
 
     >>> square = [[0, 0], [0, 1], [1, 0], [1, 1]]
     >>> both, xor = separate(square, [[-1, -1], [-1, 1], [-1, 1], [1, -1]])  # AND, XOR
@@ -83,7 +83,7 @@ class Points:
         m, n = self.X.shape
         if pivots is not None and pivots < 0:
             raise ValueError(f"pivots must be 0 or more, not {pivots}")
-        self.pivots = max(40, 400_000 // (n + 2) ** 2) if pivots is None else pivots
+        self.pivots = 1_000_000 // (n + 2) ** 2 if pivots is None else pivots
         self._integer = None
         self._known: dict[bytes, Verdict] = {}
         self._certificates: list[Certificate] = []
