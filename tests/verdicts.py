@@ -1,6 +1,7 @@
 """Data on the edge of separability, and what a verdict says, worked out again in fractions, without ftpkit."""
 
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 
@@ -14,15 +15,22 @@ def dot(a, b):
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
+def whole(values):
+    """Numbers of any kind times the least positive integer that makes them all integers."""
+    ratios = [v.as_integer_ratio() for v in values]
+    common = lcm(*(q for _, q in ratios))
+    return [p * (common // q) for p, q in ratios]
+
+
 def errors(X, t, w):
     """How many instances with a target of -1 or +1 weights (n + 1,), numbers of any kind, do not put on its side."""
-    w = [Fraction(v) for v in w]
-    return sum(int(s) * dot(row, w) <= 0 for row, s in zip(rows(X), t, strict=True) if s)
+    X, w = np.asarray(X, dtype=np.float64).tolist(), whole(w)
+    return sum(int(s) * dot(whole([*row, 1]), w) <= 0 for row, s in zip(X, t, strict=True) if s)
 
 
 def proven(X, t, verdict):
     """verdict.separable, after everything that the verdict claims about (X, t) was found to be true."""
-    points, n = rows(X), np.shape(X)[1]
+    n = np.shape(X)[1]
     if verdict.separable is None:
         assert verdict.reason
         assert not hasattr(verdict, "exact") and not hasattr(verdict, "coefficients")
@@ -39,9 +47,9 @@ def proven(X, t, verdict):
         assert len(verdict.coefficients) == len(support)
         assert all(isinstance(c, Fraction) and c > 0 for c in verdict.coefficients)
         hull = {-1: [Fraction(0)] * (n + 1), 1: [Fraction(0)] * (n + 1)}
-        for i, c in zip(support, verdict.coefficients, strict=True):
+        for i, point, c in zip(support, rows(np.asarray(X)[support]), verdict.coefficients, strict=True):
             side = hull[int(t[i])]  # a KeyError where the target is 0
-            side[:] = [a + c * b for a, b in zip(side, points[i], strict=True)]
+            side[:] = [a + c * b for a, b in zip(side, point, strict=True)]
         assert hull[1] == hull[-1] and hull[1][n] == 1
     return verdict.separable
 
