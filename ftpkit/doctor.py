@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = {"scikit-learn": "sklearn", "pytest-xdist": "xdist", "pyyaml": "yaml"}
+MODULES = {"python-flint": "flint", "scikit-learn": "sklearn", "pytest-xdist": "xdist", "pyyaml": "yaml"}
 INSTALL = {
     "": "pip install -e .",
     "notebooks": 'pip install -e ".[notebooks]"',
