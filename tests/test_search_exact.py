@@ -8,6 +8,7 @@ import pytest
 from check_proof import check
 
 from ftpkit.search.bigm import big_m
+from ftpkit.search.cuts import Cube
 from ftpkit.search.exact import exact
 from ftpkit.search.problem import Problem
 
@@ -132,3 +133,13 @@ def test_big_m_at_a_time_limit_and_bad_input():
     for wrong in ({"margin": 0}, {"margin": 2}, {"margin": np.nan}, {"time_limit": 0}, {"time_limit": -1.0}):
         with pytest.raises(ValueError, match="must be"):
             big_m(problem, **wrong)
+
+
+@pytest.mark.parametrize("n, count", [(1, 4), (2, 14), (3, 104), (4, 1882)])
+def test_four_corners_say_all_about_threshold_functions(n, count):
+    """Muroga's theorem, on which the cuts of deeper layers stand, by enumeration as far as that goes."""
+    tables = (np.arange(2**2**n)[:, None] >> np.arange(2**n) & 1) * 2 - 1
+    broken = np.zeros(len(tables), bool)
+    for a, b, c, d in Cube(2, n)._quadruples:
+        broken |= np.abs(tables[:, a] + tables[:, b] - tables[:, c] - tables[:, d]) == 4
+    assert (~broken).sum() == count

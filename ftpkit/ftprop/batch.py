@@ -63,7 +63,7 @@ def ftprop(
     * noise: the importance of every wish is multiplied by an exponential random number. Without it a rule that knows no
       chance proposes the same again, as long as it is refused; with it nothing need be remembered.
     * tries: proposals for a layer in one recursion below the last layer. patience: proposals without progress of L_l
-      before the search starts again from other random weights.
+      before the search starts again from other random weights. The network of every start counts, also of the last.
     * a unit that already gives its targets keeps its weights. Bits without a wish (t = 0) are ignored in the fit.
 
     Raises ValueError for unknown names, a budget below 1, and a network without hidden units.

@@ -3,6 +3,7 @@
 Every search is ``f(problem, *, objective, budget, seed, callback) -> Outcome``; see `Problem` for letters and shapes.
 """
 
+from .bigm import big_m
 from .cases import CELLS, case
 from .exact import exact
 from .exhaustive import cover_count, dichotomies, exhaustive, settings
@@ -18,6 +19,7 @@ __all__ = [
     "Problem",
     "State",
     "beam",
+    "big_m",
     "case",
     "cover_count",
     "dichotomies",

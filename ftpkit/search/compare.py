@@ -22,6 +22,7 @@ from .. import race
 from ..ftprop import ftprop
 from ..losses import Table
 from . import tally, tuning
+from .bigm import big_m
 from .cases import CELLS, case, named
 from .exact import exact
 from .exhaustive import exhaustive
@@ -95,6 +96,7 @@ METHODS: dict[str, Method] = Table(
         "local search": method(local_search, objective="loss", budget=500, max_bits=300),
         "exhaustive": method(exhaustive, budget=1_000_000, max_bits=60),
         "exact": method(exact, time_limit=5.0),
+        "big-M, no proof": method(big_m, time_limit=5.0, max_bits=60),
         "A1: as it is": _variant(),
         "A1: eq. 2, all units": _variant(proposal="gradient"),
         "A1: eq. 2, held and woken": _variant(proposal="held gradient"),

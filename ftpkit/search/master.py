@@ -24,7 +24,10 @@ class Master:
     """
 
     def __init__(self, labels: np.ndarray, cost: np.ndarray, widths: tuple[int, ...], seed: int):
-        from ortools.sat.python import cp_model
+        try:
+            from ortools.sat.python import cp_model
+        except ImportError as error:  # pragma: no cover
+            raise ImportError("the exact search needs OR-Tools: pip install ortools") from error
 
         self._cp, self._model, self._solver = cp_model, cp_model.CpModel(), cp_model.CpSolver()
         parameters = self._solver.parameters
