@@ -6,7 +6,7 @@ import check_proof
 import oracle
 import pytest
 
-from ftpkit.search import Problem
+from ftpkit.search import CELLS, Problem, cases
 from ftpkit.search.exact import exact
 
 CASES = oracle.random_cases(seed=0, count=500)
@@ -47,3 +47,12 @@ class TestTenInstancesByThreeUnits:
         assert len(LARGE) >= 5
         for case in LARGE:
             agree(case)
+
+
+class TestCellsOfTheComparison:
+    @pytest.mark.parametrize("cell", [cell for cell in CELLS if cases.case(cell, 0).problem.bits <= 24])
+    def test_the_optimum_is_the_oracles(self, cell):
+        """Brute force on all cases of the comparison with up to 24 target bits."""
+        for seed in range(1 if CELLS[cell].fixed else 20):
+            problem = cases.case(cell, seed).problem
+            agree((problem.X, problem.y, problem.hidden))

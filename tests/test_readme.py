@@ -9,7 +9,7 @@ import pytest
 
 from ftpkit import bench, race
 from ftpkit.__main__ import COMMANDS
-from ftpkit.search import compare, tally
+from ftpkit.search import methods, tally
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -52,10 +52,10 @@ CASES = {
 }
 
 
-def search_table(result: dict, methods: dict[str, str], cases: dict[str, list[str]], *keys: str) -> list[list[str]]:
+def search_table(result: dict, labels: dict[str, str], cases: dict[str, list[str]], *keys: str) -> list[list[str]]:
     """Shares solved in %, a column for each kind of case, – where not run; then medians over all that were."""
     rows = []
-    for label, method in methods.items():
+    for label, method in labels.items():
         shares = []
         for cells in cases.values():
             try:
@@ -100,14 +100,17 @@ OPEN = {
 def search_tables(result: dict) -> dict[str, list[list[str]]]:
     """The README's tables of searches, by the words that stand above them."""
     growth = {f"m = {m}": [f"teacher 2-layer n=5 h=3 m={m}"] for m in (12, 25, 50, 100, 200)}
+    depth = {"2 layers": ["teacher 2-layer n=5 h=3 m=50"]}
+    depth |= {f"{d} layers": [f"teacher {d}-layer n=5 *"] for d in (3, 4, 5)}
     return {
         "Shares of cases solved": search_table(result, SEARCHES, CASES, "evaluations", "seconds"),
         "On the small cases": search_table(result, LOCAL, {"all": cells_of(result, 100)}, "evaluations", "seconds"),
         "On the smallest": search_table(result, SMALLEST, {"all": cells_of(result, 60)}, "seconds"),
         "what the pseudo-code leaves open": search_table(
-            result, OPEN, {"all": list(compare.OPEN_QUESTIONS)}, "evaluations"
+            result, OPEN, {"all": list(methods.OPEN_QUESTIONS)}, "evaluations"
         ),
         "Growth with the number of instances": search_table(result, SEARCHES, growth, "seconds"),
+        "Growth with depth": search_table(result, SEARCHES, depth, "seconds"),
     }
 
 

@@ -10,8 +10,9 @@ from ftpkit import race
 from ftpkit.__main__ import main
 from ftpkit.losses import UnknownName
 from ftpkit.search import cases, compare, tally, tuning
-from ftpkit.search.compare import METHODS, method, run
+from ftpkit.search.compare import run
 from ftpkit.search.gradient import gradient, perceptron
+from ftpkit.search.methods import METHODS, method
 
 CELLS = ["XOR", "teacher 2-layer n=4 h=2 m=12"]
 
