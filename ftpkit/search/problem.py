@@ -38,9 +38,11 @@ class Problem:
         y = np.asarray(self.y)
         if y.shape != (len(X),) or not np.isin(y, (-1, 1)).all():
             raise ValueError(f"y must hold one label -1 or +1 for each of the {len(X)} instances, not {_brief(y)}")
-        hidden = tuple(self.hidden)
+        hidden = tuple(self.hidden) if np.iterable(self.hidden) else (None,)
         if any(not isinstance(width, int | np.integer) or width < 1 for width in hidden):
-            raise ValueError(f"hidden must be the widths of the hidden layers, integers of 1 or more, not {hidden}")
+            raise ValueError(
+                f"hidden must be a tuple of widths, integers of 1 or more such as (3, 2), not {self.hidden}"
+            )
         for name, value in (("X", X), ("y", y.astype(np.int8)), ("hidden", tuple(map(int, hidden)))):
             object.__setattr__(self, name, value)
 
