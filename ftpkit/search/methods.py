@@ -56,6 +56,14 @@ OPEN_QUESTIONS = (
     "teacher 3-layer n=4 h=3-2 m=25",
 )
 
+# Where the variants that solve all of these are told apart.
+HARD = (
+    "parity 6",
+    "Pullover or Coat m=100",
+    "teacher 2-layer n=5 h=3 m=200",
+    "teacher 5-layer n=5 h=3-3-3-3 m=50",
+)
+
 
 def _variant(**settings) -> Method:
     return method(ftprop, cells=OPEN_QUESTIONS, budget=300, **settings)
@@ -70,6 +78,7 @@ METHODS: dict[str, Method] = Table(
         "FTP-SH-50": method(gradient, rule="FTP-SH", starts=50, budget=EPOCHS, lr=LRS["FTP-SH"]),
         "Algorithm 1": method(ftprop, budget=2000),
         "Algorithm 1, eq. 2": method(ftprop, proposal="gradient", budget=200, cells=_MAIN),
+        "Algorithm 1, outputs always": method(ftprop, failure="outputs always", budget=2000, cells=HARD),
         "MADALINE II": method(madaline, budget=20_000),
         "hill climbing": method(hill_climb, objective="loss", budget=500, max_bits=100),
         "beam of 8": method(beam, objective="loss", width=8, budget=500, max_bits=100),
