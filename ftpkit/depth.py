@@ -109,7 +109,7 @@ def run(plan: Plan = PLAN, out: Path | None = None, progress: bool = True) -> di
     for measure, arguments in tqdm(jobs, disable=not progress):
         result[measure.__name__].append({**arguments, "result": measure(**arguments, plan=plan)})
     if out is not None:
-        race._write(out, result)
+        race.write(out, result)
     return result
 
 

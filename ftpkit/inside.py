@@ -93,7 +93,7 @@ def run(seeds: int = 10, out: Path | None = None, progress: bool = True) -> dict
     jobs = [(contestant, seed) for contestant in CONTESTANTS for seed in range(seeds)]
     result["runs"] = [one(*job, small, few, images.test) for job in tqdm(jobs, disable=not progress)]
     if out is not None:
-        race._write(out, result)
+        race.write(out, result)
     return result
 
 

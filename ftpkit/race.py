@@ -141,7 +141,7 @@ def run(race: Race, out: Path | None = None, device: str = "cpu", progress: bool
         else:
             result[part].append(_one_run(race, contestant, best_lr(result, contestant), seed, train_split, test, True))
         if out is not None:
-            _write(out, result)
+            write(out, result)
     return result
 
 
@@ -244,7 +244,8 @@ def provenance(device: str = "cpu") -> dict:
 _indented = partial(json.dumps, indent=1)
 
 
-def _write(path: Path, result: dict, dumps: Callable[[dict], str] = _indented) -> None:
+def write(path: Path, result: dict, dumps: Callable[[dict], str] = _indented) -> None:
+    """Write a result whole or not at all; dumps: how it becomes text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(dumps(result) + "\n")

@@ -13,7 +13,7 @@ CASES = oracle.random_cases(seed=0, count=500)
 LARGE = [case for case in oracle.random_cases(seed=1, count=120, bits=30) if len(case[0]) * sum(case[2]) == 30]
 
 
-def agree(case):
+def assert_agree(case):
     X, y, hidden = case
     outcome = exact(Problem(X, y, hidden))
     assert outcome.proved is True
@@ -31,7 +31,7 @@ class Half:
     @pytest.mark.parametrize("chunk", range(10))
     def test_the_optimum_is_the_oracles(self, chunk):
         for case in CASES[self.first + 25 * chunk :][:25]:
-            agree(case)
+            assert_agree(case)
 
 
 class TestFirstHalf(Half):
@@ -46,7 +46,7 @@ class TestTenInstancesByThreeUnits:
     def test_the_optimum_is_the_oracles(self):
         assert len(LARGE) >= 5
         for case in LARGE:
-            agree(case)
+            assert_agree(case)
 
 
 class TestCellsOfTheComparison:
@@ -55,4 +55,4 @@ class TestCellsOfTheComparison:
         """Brute force on all cases of the comparison with up to 24 target bits."""
         for seed in range(1 if CELLS[cell].fixed else 20):
             problem = cases.case(cell, seed).problem
-            agree((problem.X, problem.y, problem.hidden))
+            assert_agree((problem.X, problem.y, problem.hidden))

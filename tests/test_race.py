@@ -149,7 +149,7 @@ def test_more_seeds_are_added_and_fewer_lose_none(result, tmp_path):
 
 def test_results_of_another_race_are_left_alone(result, tmp_path):
     out = tmp_path / "race.json"
-    race._write(out, result)
+    race.write(out, result)
     before = out.read_bytes()
     with pytest.raises(FileExistsError, match="another race: lrs, epochs differ"):
         race.run(replace(TINY, epochs=2, lrs=(1e-3,)), out)

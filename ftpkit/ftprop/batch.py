@@ -228,18 +228,7 @@ class _Network:
 
     def outcome(self) -> Outcome:
         self.remember()
-        return Outcome(
-            method="Algorithm 1",
-            objective="errors",
-            value=self.fewest,
-            targets=self.problem.forward(self.best)[0],
-            weights=self.best,
-            errors=self.fewest,
-            feasible=self.fewest == 0,
-            evaluations=len(self.trace),
-            proved=self.fewest == 0,
-            trace=tuple(self.trace),
-        )
+        return Outcome.of_network("Algorithm 1", self.problem, self.best, len(self.trace), trace=tuple(self.trace))
 
 
 def _gives(w: np.ndarray, h: np.ndarray, t: np.ndarray) -> bool:

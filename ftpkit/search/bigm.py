@@ -44,20 +44,9 @@ def big_m(problem: Problem, *, margin: float = 0.01, time_limit: float | None = 
     if found.x is None:
         W[-1][:, -1] = 1 if problem.y.sum() > 0 else -1
     W[0] = np.c_[W[0][:, :-1] / scale, W[0][:, -1] - (W[0][:, :-1] / scale) @ centre]
-    targets, _ = problem.forward(W)
-    errors = problem.errors(W)
     reported = () if found.x is None else ((round(found.fun), int(np.ceil(found.mip_dual_bound - 1e-6))),)
-    return Outcome(
-        method="big-M",
-        objective="errors",
-        value=errors,
-        targets=targets,
-        weights=W,
-        errors=errors,
-        feasible=errors == 0,
-        evaluations=int(found.mip_node_count or 0),
-        trace=reported,
-    )
+    nodes = int(found.mip_node_count or 0)
+    return Outcome.of_network("big-M", problem, W, nodes, proved=False, trace=reported)
 
 
 class _Program:

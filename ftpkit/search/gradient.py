@@ -88,18 +88,7 @@ def gradient(
             F.softplus(-yz).mean(dim=1).sum().backward()
             adam.step()
 
-    return Outcome(
-        method=f"{rule.name}-{starts}",
-        objective=objective,
-        value=best,
-        targets=problem.forward(kept)[0],
-        weights=kept,
-        errors=best,
-        feasible=best == 0,
-        evaluations=epoch * starts,
-        proved=best == 0,
-        trace=tuple(trace),
-    )
+    return Outcome.of_network(f"{rule.name}-{starts}", problem, kept, epoch * starts, trace=tuple(trace))
 
 
 def _random_layers(widths: tuple[int, ...], starts: int, seed: int) -> list[torch.Tensor]:
@@ -145,15 +134,4 @@ def perceptron(problem: Problem) -> Outcome:
         W[0] = unit
         weights.append(W)
         inputs, unit = width, np.eye(1, width + 1)[0]
-    errors = problem.errors(weights)
-    return Outcome(
-        method="perceptron, fewest errors" if exact else "perceptron, hinge",
-        objective="errors",
-        value=errors,
-        targets=problem.forward(weights)[0],
-        weights=weights,
-        errors=errors,
-        feasible=errors == 0,
-        evaluations=1,
-        proved=errors == 0,
-    )
+    return Outcome.of_network(f"perceptron, {'fewest errors' if exact else 'hinge'}", problem, weights, 1)

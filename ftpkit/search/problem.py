@@ -122,6 +122,25 @@ class Outcome:
     trace: tuple = ()
     proof: dict | None = None
 
+    @classmethod
+    def of_network(cls, method: str, problem: Problem, weights: list[np.ndarray], evaluations: int, **more):
+        """Of a search among real networks: its value is the training errors, its targets are the hidden outputs.
+
+        No error proves the optimum, unless `more`, which holds further fields, says otherwise.
+        """
+        errors = problem.errors(weights)
+        return cls(
+            method=method,
+            objective="errors",
+            value=errors,
+            targets=problem.forward(weights)[0],
+            weights=weights,
+            errors=errors,
+            feasible=errors == 0,
+            evaluations=evaluations,
+            **{"proved": errors == 0} | more,
+        )
+
     def __str__(self):
         standing = "optimal, proved" if self.proved else f"not proved, at least {self.bound:g}"
         return f"{self.method}: {self.objective} {self.value:g} after {self.evaluations} evaluations ({standing})"

@@ -33,7 +33,7 @@ def write(path: Path, result: dict, methods: Sequence[str] = ()) -> None:
     result["runs"] = {name: _sorted(by_cell, list(CELLS)) for name, by_cell in result["runs"].items()}
     for about in result["cells"].values():
         about["cases"] = _sorted(about["cases"], sorted(about["cases"], key=int))
-    race._write(path, result, _dumps)
+    race.write(path, result, _dumps)
 
 
 def _sorted(items: dict, order: Sequence) -> dict:

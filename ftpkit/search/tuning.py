@@ -31,7 +31,7 @@ def tune(out: Path | None = None, seeds=SEEDS, epochs: int = EPOCHS, progress: b
     chosen = {rule: max(GRID, key=lambda lr: (means[rule, lr][0], -means[rule, lr][1])) for rule in LRS}
     result = {"settings": settings, "provenance": race.provenance(), "runs": runs, "chosen": chosen}
     if out is not None:
-        race._write(out, result)
+        race.write(out, result)
     return result
 
 
