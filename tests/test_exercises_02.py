@@ -1,15 +1,12 @@
 """The exercises of notebook 02: every printed solution passes its check, and plausible wrong answers do not."""
 
-import re
-from pathlib import Path
-
+import exercises
 import hygiene
 import pytest
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_targets_by_search.ipynb"
-NB = hygiene.read(NOTEBOOK)
-CELLS = [(cell["cell_type"], "".join(cell["source"])) for cell in NB["cells"]]
-EXERCISES = [i for i, (kind, text) in enumerate(CELLS) if kind == "markdown" and text.startswith("### Exercise")]
+from ftpkit.search.problem import Spent
+
+BOOK = exercises.Book("02_targets_by_search")
 
 CERTIFICATE = """
 def is_certificate(X, t, support, coefficients):
@@ -67,41 +64,27 @@ WRONG = {
 def namespace():
     """What a reader has defined when the exercises begin; figures and cells that are not compared are left out."""
     names = {"__name__": "__main__"}
-    for i, (kind, source) in enumerate(CELLS[: EXERCISES[0]]):
-        if kind == "code" and not source.startswith("plots.show(") and i not in hygiene.excused(NB):
-            exec(source.partition("\nplots.show(")[0] if "\nplots.show(" in source else source, names)
+    excused = hygiene.excused(BOOK.notebook)
+    for i, (kind, source) in enumerate(BOOK.before):
+        if kind == "code" and i not in excused:
+            exec(source.partition("plots.show(")[0], names)
         if names.get("by_enumeration") is not None:  # what comes after it, exercises do not use
             break
-    for i in EXERCISES:
-        exec(CELLS[i + 1][1], names)
-        exec(CELLS[i + 2][1], names)  # as committed: not solved yet
-    return names
+    return BOOK.begin(names)
 
 
 def test_there_are_enough_and_each_has_goal_time_hint_and_solution():
-    assert len(EXERCISES) >= 4 and set(WRONG) == set(range(1, len(EXERCISES) + 1))
-    for i in EXERCISES:
-        text = CELLS[i][1]
-        assert re.search(r"\*Goal: .+ (Easy|Middling|Harder), \d+ minutes\.\*", text), text
-        assert "<summary>Hint</summary>" in text and "<summary>Solution</summary>" in text
+    BOOK.assert_well_formed(WRONG)
 
 
 @pytest.mark.parametrize("number", WRONG)
-def test_the_solution_is_right_and_the_stub_unsolved(namespace, number, capsys):
-    i = EXERCISES[number - 1]
-    (solution,) = re.findall(r"<summary>Solution</summary>\s+```python\n(.*?)```", CELLS[i][1], re.DOTALL)
-    for answer, said in ((CELLS[i + 1][1], "not solved yet\n"), (solution, "right")):
-        names = dict(namespace)
-        exec(answer, names)
-        exec(CELLS[i + 2][1], names)
-        assert capsys.readouterr().out.startswith(said)
+def test_the_solution_is_right_and_the_stub_unsolved(namespace, number):
+    exercise = BOOK.exercises[number]
+    assert exercise.attempt(namespace, exercise.stub) == "not solved yet\n"
+    assert exercise.attempt(namespace, exercise.solution).startswith("right")
 
 
 @pytest.mark.parametrize(("number", "answer"), [(n, a) for n, answers in WRONG.items() for a in answers])
 def test_wrong_answers_are_found_out(namespace, number, answer):
-    from ftpkit.search.problem import Spent
-
-    names = dict(namespace)
-    exec(answer, names)
     with pytest.raises((AssertionError, Spent)):
-        exec(CELLS[EXERCISES[number - 1] + 2][1], names)
+        BOOK.exercises[number].attempt(namespace, answer)

@@ -1,16 +1,11 @@
 """The exercises of notebook 03: every printed solution passes its check, and plausible wrong answers do not."""
 
-import re
-from pathlib import Path
-
-import hygiene
+import exercises
 import pandas as pd
 import pytest
 import torch
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "03_layer_losses_and_targets.ipynb"
-CELLS = [(cell["cell_type"], "".join(cell["source"])) for cell in hygiene.read(NOTEBOOK)["cells"]]
-EXERCISES = [i for i, (kind, text) in enumerate(CELLS) if kind == "markdown" and text.startswith("### Exercise")]
+BOOK = exercises.Book("03_layer_losses_and_targets")
 
 WRONG = {
     1: [
@@ -45,40 +40,27 @@ def namespace():
     dtype, width = torch.get_default_dtype(), pd.get_option("display.max_colwidth")
     names = {"__name__": "__main__"}
     try:
-        for kind, source in CELLS[: EXERCISES[0]]:
+        for kind, source in BOOK.before:
             if kind == "code":
                 exec(source, names)
-        for i in EXERCISES:
-            exec(CELLS[i + 1][1], names)
-            exec(CELLS[i + 2][1], names)  # as committed: not solved yet
-        yield names
+        yield BOOK.begin(names)
     finally:
         torch.set_default_dtype(dtype)
         pd.set_option("display.max_colwidth", width)
 
 
 def test_there_are_enough_and_each_has_goal_time_hint_and_solution():
-    assert len(EXERCISES) >= 4 and set(WRONG) == set(range(1, len(EXERCISES) + 1))
-    for i in EXERCISES:
-        text = CELLS[i][1]
-        assert re.search(r"\*Goal: .+ (Easy|Middling|Harder), \d+ minutes\.\*", text), text
-        assert "<summary>Hint</summary>" in text and "<summary>Solution</summary>" in text
+    BOOK.assert_well_formed(WRONG)
 
 
 @pytest.mark.parametrize("number", WRONG)
-def test_the_solution_is_right_and_the_stub_unsolved(namespace, number, capsys):
-    i = EXERCISES[number - 1]
-    (solution,) = re.findall(r"<summary>Solution</summary>\s+```python\n(.*?)```", CELLS[i][1], re.DOTALL)
-    for answer, said in ((CELLS[i + 1][1], "not solved yet\n"), (solution, "right\n")):
-        names = dict(namespace)
-        exec(answer, names)
-        exec(CELLS[i + 2][1], names)
-        assert capsys.readouterr().out == said
+def test_the_solution_is_right_and_the_stub_unsolved(namespace, number):
+    exercise = BOOK.exercises[number]
+    assert exercise.attempt(namespace, exercise.stub) == "not solved yet\n"
+    assert exercise.attempt(namespace, exercise.solution).startswith("right")
 
 
 @pytest.mark.parametrize(("number", "answer"), [(n, a) for n, answers in WRONG.items() for a in answers])
 def test_wrong_answers_are_found_out(namespace, number, answer):
-    names = dict(namespace)
-    exec(answer, names)
     with pytest.raises(AssertionError):
-        exec(CELLS[EXERCISES[number - 1] + 2][1], names)
+        BOOK.exercises[number].attempt(namespace, answer)

@@ -1,17 +1,13 @@
 """The exercises of notebook 05: every printed solution passes its check, and plausible wrong answers do not."""
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
-import hygiene
+import exercises
 import pytest
 
 from ftpkit import inside, race
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "05_convnet.ipynb"
-CELLS = [(cell["cell_type"], "".join(cell["source"])) for cell in hygiene.read(NOTEBOOK)["cells"]]
-EXERCISES = [i for i, (kind, text) in enumerate(CELLS) if kind == "markdown" and text.startswith("### Exercise")]
+BOOK = exercises.Book("05_convnet")
 
 WRONG = {
     1: [
@@ -47,44 +43,30 @@ WRONG = {
 def namespace():
     """What a reader has defined when the exercises begin, without the networks trained on the way."""
     names = {"__name__": "__main__"}
-    code = [text for kind, text in CELLS[: EXERCISES[0]] if kind == "code"]
+    code = [text for kind, text in BOOK.before if kind == "code"]
     for needed in ("import ftpkit\n", "class HandStaircase", "images = data.load", "def area("):
         (cell,) = [text for text in code if needed in text]
         exec(cell, names)
     exec('few = data.holdout(images.train, race.RACES["convnet4-live"].train_size)[1]', names)
-    for i in EXERCISES:
-        exec(CELLS[i + 1][1], names)
-        exec(CELLS[i + 2][1], names)  # as committed: not solved yet
-    return names
-
-
-def solution(i):
-    return re.search(r"<summary>Solution</summary>\s+```python\n(.*?)```", CELLS[i][1], re.DOTALL)[1]
+    return BOOK.begin(names)
 
 
 def test_there_are_enough_and_each_has_goal_time_hint_and_solution():
-    assert len(EXERCISES) >= 4
-    for i in EXERCISES:
-        assert re.search(r"\*Goal: .+ (Easy|Middling|Harder), \d+ minutes.*\*", CELLS[i][1])
-        assert "<summary>Hint</summary>" in CELLS[i][1] and solution(i)
+    BOOK.assert_well_formed(WRONG)
 
 
-@pytest.mark.parametrize("number", range(1, len(EXERCISES) + 1))
-def test_the_solution_is_right(namespace, capsys, number):
-    i, names = EXERCISES[number - 1], dict(namespace)
-    text = solution(i)
+@pytest.mark.parametrize("number", WRONG)
+def test_the_solution_is_right(namespace, number):
+    text = BOOK.exercises[number].solution
     assert "seeds=3" not in text or text.rstrip().splitlines()[-1].startswith("print(race.difference(")
-    exec("\n".join(line for line in text.splitlines() if "seeds=3" not in line), names)  # that race takes a minute
-    exec(CELLS[i + 2][1], names)
-    assert capsys.readouterr().out.startswith("right")
+    quick = "\n".join(line for line in text.splitlines() if "seeds=3" not in line)  # that race takes a minute
+    assert BOOK.exercises[number].attempt(namespace, quick).startswith("right")
 
 
 @pytest.mark.parametrize("number, wrong", [(number, text) for number, texts in WRONG.items() for text in texts])
 def test_a_wrong_answer_is_refused(namespace, number, wrong):
-    names = dict(namespace)
-    exec(wrong, names)
     with pytest.raises(AssertionError):
-        exec(CELLS[EXERCISES[number - 1] + 2][1], names)
+        BOOK.exercises[number].attempt(namespace, wrong)
 
 
 def test_the_last_exercises_race_runs(namespace, monkeypatch):
