@@ -245,7 +245,7 @@ def test_held_and_woken_it_solves_what_the_paper_s_rule_does_not():
         ({"proposal": "gradients"}, "no proposal rule is called 'gradients'; there are gradient, "),
         ({"solver": "lp"}, "solver is one of 'hinge', 'exact', not 'lp'"),
         ({"failure": "ignore"}, "failure is one of 'outputs', "),
-        ({"budget": 0}, "budget must be a number of evaluations, 1 or more"),
+        ({"budget": 0}, "budget must be an integer of 1 or more"),
         ({"budget": None}, "need not end by itself"),
         ({"tries": 0}, "tries must be"),
         ({"patience": 2.5}, "patience must be"),

@@ -197,3 +197,9 @@ def test_bad_input():
         exhaustive(XOR, objective="accuracy")
     with pytest.raises(ValueError, match="without hidden units"):
         exhaustive(Problem(SQUARE, XOR.y, ()))
+
+
+@pytest.mark.parametrize("m, n", [(0, 2), (3, -1), (2.5, 2)])
+def test_a_count_of_nothing(m, n):
+    with pytest.raises(ValueError, match="Cover's count is of m >= 1 points"):
+        cover_count(m, n)

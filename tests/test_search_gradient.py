@@ -112,7 +112,7 @@ def test_perceptron_makes_the_errors_of_one_unit_in_a_network_of_any_depth():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (dict(budget=0), "budget must be a number of evaluations, 1 or more"),
+        (dict(budget=0), "budget must be an integer of 1 or more"),
         (dict(budget=None), "needs a budget of epochs"),
         (dict(starts=0), "starts must be"),
         (dict(lr=0.0), "learning rate is a positive number"),

@@ -26,6 +26,8 @@ def cover_count(m: int, n: int) -> int:
     >>> cover_count(3, 2), len(dichotomies([[0, 0], [1, 1], [2, 2]]))
     (8, 6)
     """
+    if not all(isinstance(count, int | np.integer) for count in (m, n)) or m < 1 or n < 0:
+        raise ValueError(f"Cover's count is of m >= 1 points in n >= 0 dimensions, integers, not of {m} in {n}")
     return 2 * sum(comb(m - 1, k) for k in range(n + 1))
 
 

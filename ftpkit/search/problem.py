@@ -257,7 +257,7 @@ class Evaluator:
 def check_budget(budget: int | None, what: str = "budget") -> int | None:
     """The budget itself; ValueError unless it is a positive integer or None, which means no limit."""
     if budget is not None and (not isinstance(budget, int | np.integer) or budget < 1):
-        raise ValueError(f"{what} must be a number of evaluations, 1 or more, or None for no limit, not {budget!r}")
+        raise ValueError(f"{what} must be an integer of 1 or more, or None for no limit, not {budget!r}")
     return budget
 
 
