@@ -19,53 +19,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
-from . import data, models, train
-from .activations import QuantReLU, SaturatedReLU, Sign, Step
-from .losses import Table, UnknownName
+from . import data, train
+from .losses import Table
+from .names import NETWORKS, as_activation, label  # noqa: F401  (label: at hand where a race's contestants are)
 from .paired import Difference, difference  # noqa: F401  (a race's verdict, at hand where its result is)
-from .rules import as_rule
 
-_STAIRCASE = "staircase-K:RULE"
 RESULTS = Path(__file__).parent.parent / "data" / "results"
-
-NETWORKS = Table({"mlp": models.MLP, "convnet4": models.ConvNet4}, kind="network")
-
-
-def as_activation(contestant: str) -> Callable[[], nn.Module]:
-    """The activation factory that a contestant's name stands for.
-
-    "relu", "saturated-relu", "sign:RULE", "step:RULE", "staircase-K:RULE" with K steps; RULE as for `as_rule`, so a
-    rule from a file races as "sign:my_rules.py:MyRule". Raises UnknownName (a ValueError) for anything else.
-
-    >>> as_activation("staircase-3:FTP-SH")()
-    QuantReLU(3, 'FTP-SH')
-    """
-    kind, _, rule = contestant.partition(":")
-    if rule and kind.startswith("staircase-") and kind[10:].isdigit():
-        return partial(QuantReLU, int(kind[10:]), as_rule(rule))
-    factory = Table(
-        {"relu": nn.ReLU, "saturated-relu": SaturatedReLU, "sign:RULE": Sign, "step:RULE": Step, _STAIRCASE: None},
-        kind="activation",
-    )[f"{kind}:RULE" if rule else contestant]
-    if factory is None:
-        raise UnknownName(f"{_STAIRCASE} wants a number for K and the name of a rule, as staircase-3:FTP-SH")
-    return partial(factory, as_rule(rule)) if rule else factory
-
-
-def label(contestant: str) -> str:
-    """How figures and tables call a contestant.
-
-    >>> [label(c) for c in ("relu", "saturated-relu", "sign:FTP-SH", "staircase-3:SSTE")]
-    ['ReLU', 'Saturated ReLU', 'FTP-SH', 'SSTE, 3 steps']
-    """
-    kind, _, rule = contestant.partition(":")
-    rule = rule.rpartition(":")[2]  # of my_rules.py:MyRule, the name
-    if kind.startswith("staircase-"):
-        return f"{rule}, {kind[10:]} steps"
-    return {"relu": "ReLU", "saturated-relu": "Saturated ReLU", "sign": rule, "step": f"{rule}, step"}[kind]
 
 
 @dataclass(frozen=True)
@@ -174,7 +135,8 @@ def _begun(race: Race, out: Path | None) -> dict | None:
 
 def _one_run(race, contestant, lr, seed, train_split, test_split, keep_images=False) -> dict:
     torch.manual_seed(seed)
-    model = NETWORKS[race.network](as_activation(contestant)).to(train_split.images.device)
+    model = NETWORKS[race.network](as_activation(contestant), tuple(train_split.images.shape[1:]))
+    model.to(train_split.images.device)
     budget = dict(epochs=race.epochs, batch_size=race.batch_size, one_cycle=race.one_cycle, seed=seed)
     history = train.fit(model, train_split, lr=lr, progress=False, **budget)
     correct = (train.predict(model, test_split) == test_split.labels).cpu().numpy()
