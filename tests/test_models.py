@@ -290,7 +290,7 @@ def test_batch_of_one_where_it_is_no_trouble(make, shape):
         (partial(ConvNet4, input_shape=(1, 1, 28)), r"\(C, H, W\) with H and W of at least 2, got \(1, 1, 28\)"),
         (partial(ConvNet4, input_shape=(28, 28)), r"must be \(C, H, W\)"),
         (partial(ResNet, input_shape=(28, 28)), r"must be \(C, H, W\)"),
-        (partial(ResNet, depth=19), r"no ResNet of depth 19; choose from \[8, 18, 20\]"),
+        (partial(ResNet, depth=19), r"no ResNet of depth 19 in form 'small'; choose from 8, 18, 20, 34"),
         (partial(ResNet, depth="18"), "no ResNet of depth '18'"),
     ],
 )
