@@ -16,11 +16,21 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = Table(
     {
         "mlp": models.MLP,
         "convnet4": models.ConvNet4,
-        **{f"resnet{depth}": partial(models.ResNet, depth=depth) for depth in models.ResNet.STAGES},
+        "convnet8": models.ConvNet8,
+        "alexnet": models.AlexNet,
+        **{f"resnet{depth}": partial(models.ResNet, depth=depth) for depth in models.ResNet.FORMS["small"]},
+        **{
+            f"imagenet-resnet{depth}": partial(models.ResNet, depth=depth, form="imagenet")
+            for depth in models.ResNet.FORMS["imagenet"]
+        },
+        **{f"resnet{depth}-real": partial(models.ResNet, depth=depth, skip="real") for depth in (8, 18, 20)},
     },
     kind="network",
 )
-"""Network by name, called as ``(activation, input_shape, classes)``; activation is a factory, see `as_activation`."""
+"""Network by name, called as ``(activation, input_shape, classes)``; activation is a factory, see `as_activation`.
+
+"resnet18" is for small images, "imagenet-resnet18" has the 7x7 stem, "resnet18-real" no threshold on the skip path.
+"""
 
 
 def as_activation(contestant: str) -> Callable[[], nn.Module]:
