@@ -207,7 +207,7 @@ def test_a_race_that_cannot_be_run_is_refused(change):
 
 def test_unknown_networks_and_races_suggest_the_nearest():
     with pytest.raises(UnknownName, match="did you mean 'convnet4'"):
-        race.run(replace(TINY, network="convnet"))
+        race.run(replace(TINY, network="convnt4"))
     with pytest.raises(UnknownName, match="did you mean 'mlp'"):
         race.load("mpl")
 
