@@ -12,7 +12,20 @@ _HOMES = {
     "rules": "RULES Rule as_rule gradient_sign",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
-_ROOMS = [*_HOMES, "data", "explore", "ftprop", "models", "plots", "probe", "race", "search", "separability", "train"]
+_ROOMS = [
+    *_HOMES,
+    "data",
+    "explore",
+    "ftprop",
+    "loop",
+    "models",
+    "plots",
+    "probe",
+    "race",
+    "search",
+    "separability",
+    "train",
+]
 
 __all__ = sorted(_HOME_OF)
 

@@ -44,15 +44,30 @@ def augment(images: Tensor, generator: torch.Generator | None = None, crop: int 
     >>> augment(images, torch.Generator().manual_seed(0), crop=0).tolist()
     [[[[0, 1]]], [[[3, 2]]]]
     """
+    _check_crop(images, crop)
+    return _moved(images, _draws(len(images), crop, flip, generator), crop, flip)
+
+
+def _check_crop(images: Tensor, crop: int) -> None:
     _check(images)
-    n, c, h, w = images.shape
+    h, w = images.shape[2:]
     if not 0 <= crop <= min(h, w):
         raise ValueError(f"crop must be between 0 and {min(h, w)} for images of {h}x{w}, got {crop}")
+
+
+def _draws(n: int, crop: int, flip: bool, generator: torch.Generator | None) -> Tensor | None:
+    """One whole number per image, which says how it is moved and whether it is mirrored; None where nothing is."""
     if not crop and not flip:
-        return images
-    places, sides = 2 * crop + 1, 2 if flip else 1
+        return None
     device = generator.device if generator else "cpu"
-    draw = torch.randint(places * places * sides, (n, 1), generator=generator, device=device)
+    return torch.randint((2 * crop + 1) ** 2 * (2 if flip else 1), (n, 1), generator=generator, device=device)
+
+
+def _moved(images: Tensor, draw: Tensor | None, crop: int, flip: bool) -> Tensor:
+    if draw is None:
+        return images
+    n, c, h, w = images.shape
+    places, sides = 2 * crop + 1, 2 if flip else 1
     draw = draw.to(images.device, non_blocking=True)
     rows = torch.arange(h, device=images.device) + draw // sides // places
     cols = torch.arange(w, device=images.device)
@@ -73,7 +88,9 @@ class Batches:
 
     Each iteration goes once through all images, in their order or, with shuffle=True, in a new one; the last batch may
     be smaller. crop, flip: see `augment`. generator: draws the order and the augmentation; without one torch's global
-    generator. Raises TypeError for something that is no `Split` and ValueError for batch_size < 1.
+    generator. shard: (rank, world), this process's part of every batch; where all draw from equal generators, the parts
+    together are the batch, in its order. Raises TypeError for something that is no `Split` and ValueError for
+    batch_size < 1 and a crop that does not fit.
 
     >>> from ftpkit import data
     >>> batches = Batches(data.load("fashion-mnist-12k").test, 128, shuffle=True)
@@ -91,28 +108,44 @@ class Batches:
         flip: bool = False,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
+        shard: tuple[int, int] = (0, 1),
     ):
         if not isinstance(split, Split):
             raise TypeError(f"Batches needs a Split, such as data.load(name).train, got {type(split).__name__}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        _check_crop(split.images, crop)
         self.split, self.batch_size = split, batch_size
         self.shuffle, self.crop, self.flip = shuffle, crop, flip
-        self.generator, self.dtype = generator, dtype
+        self.generator, self.dtype, self.shard = generator, dtype, shard
+
+    @property
+    def images(self) -> int:
+        """How many images an epoch has, in all shards together."""
+        return len(self.split)
 
     def __len__(self) -> int:
         return math.ceil(len(self.split) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        images, labels = self.split.images, self.split.labels
-        for index in self._indices():
-            x = augment(images[index], self.generator, self.crop, self.flip)
-            yield normalize(self.split, x, self.dtype), labels[index]
+        return self.iterate()
 
-    def _indices(self):
-        n = len(self.split)
-        if not self.shuffle:
-            return (slice(start, start + self.batch_size) for start in range(0, n, self.batch_size))
+    def iterate(self, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch without its first `skip` batches: the rest is drawn as if they had been there."""
+        n, (rank, world) = len(self.split), self.shard
+        order = self._order() if self.shuffle else None
+        for start in range(0, n, self.batch_size):
+            size = min(self.batch_size, n - start)
+            draws = _draws(size, self.crop, self.flip, self.generator)
+            if start < skip * self.batch_size:
+                continue
+            part = slice(rank * size // world, (rank + 1) * size // world)
+            index = slice(start + part.start, start + part.stop)
+            index = index if order is None else order[index]
+            x = _moved(self.split.images[index], None if draws is None else draws[part], self.crop, self.flip)
+            yield normalize(self.split, x, self.dtype), self.split.labels[index]
+
+    def _order(self) -> Tensor:
         device = self.generator.device if self.generator else "cpu"
-        order = torch.randperm(n, generator=self.generator, device=device)
-        return order.to(self.split.images.device).split(self.batch_size)
+        order = torch.randperm(len(self.split), generator=self.generator, device=device)
+        return order.to(self.split.images.device)

@@ -1,31 +1,16 @@
-"""Training: `fit`, the loop that everyone can read, with `evaluate` and `predict` beside it."""
+"""Training in one call: `fit`, with `evaluate` and `predict` beside it; the loop itself is in `ftpkit.loop`."""
 
-import math
-import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
-from functools import partial
-from numbers import Integral
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from .activations import set_scale
 from .batches import Batches
-from .finite import Guard, NonFiniteError, finite_scores
-from .losses import Table
+from .finite import NonFiniteError, finite_scores  # noqa: F401  (at hand where fit raises it)
+from .loop import OPTIMIZERS, Training, check_budget, device_of
 from .probe import undisturbed
 from .splits import Split, as_device
-
-OPTIMIZERS = Table(
-    {
-        "adam": partial(torch.optim.Adam, fused=True),
-        "sgd": partial(torch.optim.SGD, momentum=0.9, fused=True),
-    },
-    kind="optimizer",
-)
 
 
 def fit(
@@ -53,7 +38,7 @@ def fit(
 
     A record holds ``epoch`` (from 1), ``lr`` (of the epoch's first step), ``train_loss`` and ``train_accuracy`` (means
     over the epoch's batches, while the weights change), ``seconds`` and ``images_per_second`` (of training, without the
-    evaluation), and, given a `test` split, ``test_loss`` and ``test_accuracy`` after the epoch. `on_epoch` gets each
+    evaluation; ``data_seconds`` of them went into making batches), and, given a `test` split, ``test_loss`` and ``test_accuracy`` after the epoch. `on_epoch` gets each
     record when its epoch is over, so ``on_epoch=records.append`` keeps them through a KeyboardInterrupt. `should_stop`
     is asked before each batch; when it says True, the records of the finished epochs are returned. The model ends in
     evaluation mode.
@@ -81,59 +66,29 @@ def fit(
     (20, 1.0)
     """
     milestones = list(milestones)
-    _check_budget(epochs, lr, batch_size, milestones, one_cycle, check_every)
-    make_optimizer = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    check_budget(epochs, lr, batch_size, milestones, one_cycle, check_every)
+    if isinstance(optimizer, str):
+        optimizer = OPTIMIZERS[optimizer]
     if device is not None:
         model.to(as_device(device))
-    device = _device(model)
-    train, test = _on(device, train), None if test is None else _on(device, test)
-    _check_fit(model, train, test, batch_size)
+    train, test = (split if split is None else _on(device_of(model), split) for split in (train, test))
+    check_fit(model, train, test, batch_size)
 
     order = torch.Generator().manual_seed(seed)  # on the CPU, so that every device sees the same images
-    batches = Batches(train, batch_size, shuffle=True, crop=crop, flip=flip, generator=order)
-    optimizer = make_optimizer(_trainable(model), lr=lr, weight_decay=weight_decay)
-    schedule = _schedule(optimizer, lr, epochs, len(batches), milestones, one_cycle)
-    guard = Guard(model, check_every)
-    bar = tqdm(total=epochs * len(batches), unit="batch", disable=None if progress is None else not progress)
-    history = []
-    try:
-        with bar, _seeded(seed, device):
-            for epoch in range(1, epochs + 1):
-                model.train()
-                record = {"epoch": epoch, "lr": schedule.get_last_lr()[0]}
-                total_loss, correct, start = 0.0, 0, time.perf_counter()
-                for x, y in batches:
-                    if should_stop is not None and should_stop():
-                        return history
-                    set_scale(model, 1 / len(x))
-                    scores = model(x)
-                    loss = F.cross_entropy(scores, y)
-                    optimizer.zero_grad()
-                    loss.backward()
-                    total_loss += len(x) * loss.detach()
-                    correct += (scores.argmax(dim=1) == y).sum()
-                    guard.look(total_loss, x)
-                    optimizer.step()
-                    schedule.step()
-                    bar.update()
-                record["train_loss"] = float(total_loss) / len(train)  # the first wait for the device
-                record["train_accuracy"] = int(correct) / len(train)
-                record["seconds"] = time.perf_counter() - start
-                record["images_per_second"] = len(train) / record["seconds"]
-                if test is None:
-                    finite_scores(model, [(x, y)], f"after epoch {epoch}")
-                else:
-                    record |= {f"test_{key}": value for key, value in evaluate(model, test).items()}
-                history.append(record)
-                bar.set_postfix({key: record[key] for key in record if key.endswith("accuracy")})
-                if on_epoch is not None:
-                    on_epoch(record)
-    except NonFiniteError as error:
-        error.history = history
-        raise
-    finally:
-        model.eval()
-    return history
+    training = Training(
+        model,
+        Batches(train, batch_size, shuffle=True, crop=crop, flip=flip, generator=order),
+        None if test is None else lambda model: {f"test_{key}": value for key, value in evaluate(model, test).items()},
+        epochs=epochs,
+        lr=lr,
+        optimizer=optimizer,
+        weight_decay=weight_decay,
+        milestones=milestones,
+        one_cycle=one_cycle,
+        seed=seed,
+        check_every=check_every,
+    )
+    return training.run(on_epoch, should_stop, progress)
 
 
 def evaluate(model: nn.Module, split: Split, batch_size: int = 1000) -> dict[str, float]:
@@ -170,25 +125,13 @@ def predict(model: nn.Module, split: Split, batch_size: int = 1000) -> Tensor:
 
 
 def _scores_of(model: nn.Module, split: Split, batch_size: int) -> Tensor:
-    return finite_scores(model, Batches(_on(_device(model), split), batch_size), "in evaluation")
+    return finite_scores(model, Batches(_on(device_of(model), split), batch_size), "in evaluation")
 
 
 # --- what fit asks of its arguments --------------------------------------------------------------------------------
 
 
-def _check_budget(epochs, lr, batch_size, milestones, one_cycle, check_every) -> None:
-    counts = {"epochs": epochs, "batch_size": batch_size, "check_every": check_every}
-    counts |= {f"milestones[{i}]": epoch for i, epoch in enumerate(milestones)}
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name} is a whole number of at least 1, not {value!r}")
-    if not (math.isfinite(lr) and lr > 0):
-        raise ValueError(f"lr is a positive number, for Adam about 1e-3, not {lr!r}")
-    if one_cycle and milestones:
-        raise ValueError("one_cycle and milestones are two schedules for the same learning rate: choose one")
-
-
-def _check_fit(model: nn.Module, train: Split, test: Split | None, batch_size: int) -> None:
+def check_fit(model: nn.Module, train: Split, test: Split | None, batch_size: int) -> None:
     """Run the model on two images before the training starts, so that what does not fit shows at once."""
     for split in [train] if test is None else [test, train]:
         x, _ = next(iter(Batches(split, 2)))
@@ -224,41 +167,3 @@ def _on(device: torch.device, split: Split) -> Split:
     if not isinstance(split, Split):
         raise TypeError(f"this needs a Split, such as data.load(name).train, not a {type(split).__name__}")
     return split.to(device)
-
-
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
-
-
-def _trainable(model: nn.Module) -> list[nn.Parameter]:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if not parameters:
-        raise ValueError("the model has no weights to train: no parameter of it requires a gradient")
-    return parameters
-
-
-def _device(model: nn.Module) -> torch.device:
-    """The one device that the model is on."""
-    devices = {tensor.device for tensor in _tensors(model)} or {torch.device("cpu")}
-    if len(devices) > 1:
-        names = ", ".join(sorted(map(str, devices)))
-        raise ValueError(f"the model lies on several devices ({names}): move it to one with model.to(device)")
-    return devices.pop()
-
-
-def _schedule(optimizer, lr, epochs, steps, milestones, one_cycle) -> torch.optim.lr_scheduler.LRScheduler:
-    """A schedule that is told of every step, not of every epoch, so that both kinds look alike to the loop."""
-    if one_cycle:
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * steps)
-    return torch.optim.lr_scheduler.MultiStepLR(optimizer, [epoch * steps for epoch in milestones], gamma=0.1)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device):
-    """Seed torch's own generators, and give them back as they were."""
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.random.default_generator.manual_seed(seed)
-        if on_gpu:
-            torch.cuda.default_generators[device.index].manual_seed(seed)
-        yield

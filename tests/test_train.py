@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ftpkit import Rule, Sign, data, models
-from ftpkit import train as training
+from ftpkit import Rule, Sign, data, loop, models
 from ftpkit.data import Batches, Split
 from ftpkit.train import NonFiniteError, evaluate, fit, predict
 
@@ -88,7 +87,7 @@ def test_it_learns_and_the_records_are_plain():
     model, split = net(), images(90)
     history = fit(model, split, images(30, seed=1), epochs=8, lr=0.01, batch_size=10, on_epoch=seen.append)
     assert history == seen and [record["epoch"] for record in history] == list(range(1, 9))
-    names = "epoch lr train_loss train_accuracy seconds images_per_second test_loss test_accuracy".split()
+    names = "epoch lr train_loss train_accuracy seconds data_seconds images_per_second test_loss test_accuracy".split()
     assert all(list(record) == names for record in history)
     assert {type(value) for record in history for value in record.values()} == {int, float}
     assert history[-1]["test_accuracy"] == 1 and history[-1]["train_loss"] < history[0]["train_loss"] / 2
@@ -382,12 +381,12 @@ def test_the_end_of_every_epoch_looks_at_all_layers(test):
 
 
 def test_a_late_reading_as_on_a_gpu_finds_the_same_one_look_later(monkeypatch):
-    class Late(training.Guard):
+    class Late(loop.Guard):
         def __init__(self, model, every):
             super().__init__(model, every)
             self.late = True
 
-    monkeypatch.setattr(training, "Guard", Late)
+    monkeypatch.setattr(loop, "Guard", Late)
     model = net()
     with pytest.raises(NonFiniteError, match="weight and bias of layer '1'") as caught:
         fit(model, images(50), epochs=3, lr=0.01, batch_size=2, check_every=5,
