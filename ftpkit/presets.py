@@ -6,6 +6,7 @@
 
 import argparse
 import sys
+import textwrap
 from dataclasses import dataclass
 
 from .datasets import BUNDLE
@@ -150,14 +151,13 @@ def summary(row: str | None = None) -> str:
     """
     blocks = []
     for name in ROWS if row is None else [row]:
-        made = ROWS[name]
-        lines = [f"{made.title}: {_settings(made.presets(name)[0])}"]
-        if not made.paper:
-            lines[0] = lines[0].replace(":", " (not in the paper):", 1)
-        width = max(len(preset.command) for preset in made.presets(name))
-        for preset in made.presets(name):
+        made = ROWS[name].presets(name)
+        lines = [ROWS[name].title + ("" if made[0].in_paper else " (not in the paper)")]
+        lines += textwrap.wrap(_settings(made[0]), 118, initial_indent="  ", subsequent_indent="  ")
+        width = max(len(preset.command) for preset in made)
+        for preset in made:
             figure = f"paper {preset.paper} %" if preset.in_paper else "not in the paper"
-            about = f"{preset.activation:20} weight decay {preset.weight_decay:<7g} {figure}"
+            about = f"{preset.activation:18}  weight decay {preset.weight_decay:<6g}  {figure}"
             lines.append(f"  {preset.command:{width}}  {about}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
