@@ -54,11 +54,15 @@ class Race:
 
 _SIGNS = ("relu", *(f"sign:{rule}" for rule in "STE SSTE FTP-SH Ramp Hinge LogLoss Perceptron".split()))
 _CONVNET = ("relu", "saturated-relu", "sign:SSTE", "sign:FTP-SH", "staircase-3:SSTE", "staircase-3:FTP-SH")
+_STEPS = ("sign", "step", *(f"staircase-{k}" for k in (2, 3, 5, 9, 17)))  # 2, 2, 3, 4, 6, 10, 18 levels
+_LEVELS = ("relu", "saturated-relu", *(f"{activation}:{rule}" for activation in _STEPS for rule in ("SSTE", "FTP-SH")))
 
 RACES = Table(
     {
         "mlp": Race("mlp", _SIGNS, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), epochs=10),
         "mlp-live": Race("mlp", _SIGNS, (3e-3,), epochs=3, test="fashion-mnist-12k"),
+        "levels": Race("mlp", _LEVELS, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), epochs=10),
+        "levels-live": Race("mlp", _LEVELS, (3e-3,), epochs=3, test="fashion-mnist-12k"),
         "convnet4-live": Race("convnet4", _CONVNET, (1e-3,), epochs=2, train_size=2000, test="fashion-mnist-12k"),
         "convnet4": Race("convnet4", _CONVNET, (3e-4, 1e-3, 3e-3, 1e-2), epochs=5, seeds=5, lr_seeds=1),
     },
