@@ -143,33 +143,52 @@ def read_image_folder(folder: Path) -> Arrays:
     FileNotFoundError for another layout, ValueError for a file that is broken, of another size, of 16 bits or coloured
     among grey ones, and MemoryError for more pixels than this machine has memory.
     """
-    parts = [folder / "train", folder / ("test" if (folder / "test").is_dir() else "val")]
-    if not all(part.is_dir() for part in parts):
-        raise FileNotFoundError(f"{folder} must hold train/CLASS/IMAGES and test/CLASS/IMAGES (or val/CLASS/IMAGES)")
-    classes = _class_names(parts[0])
-    if not classes:
-        raise ValueError(f"{parts[0]} has no class folders with images in them")
-    if unknown := set(_class_names(parts[1])) - set(classes):
-        raise ValueError(f"{parts[1]} has classes that train/ has not: {', '.join(sorted(unknown))}")
-    files = [[_image_files(part / name) for name in classes] for part in parts]
-    if empty := [name for name, found in zip(classes, files[0], strict=True) if not found]:
-        raise ValueError(
-            f"{parts[0]} has no images of {', '.join(empty)}; suffixes are {' '.join(sorted(IMAGE_SUFFIXES))}"
-        )
+    classes, parts, files = find_images(folder, ("test", "val"))
+    refuse_empty(parts[0], classes, files[0])
     train, test = _decode([[path for paths in part for path in paths] for part in files])
     labels = [np.repeat(np.arange(len(classes)), [len(paths) for paths in part]) for part in files]
     return Arrays(train, labels[0], test, labels[1], classes)
 
 
-def _class_names(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."))
+def find_images(folder: Path, held_out: tuple[str, ...]) -> tuple[tuple[str, ...], list[Path], list[list[list[str]]]]:
+    """Classes, the folders of the two parts, and for each part the image files of every class, in the order of names.
+
+    The second part is the first of `held_out` that is there. Hidden files and folders, which begin with a dot, do not
+    count. Raises FileNotFoundError where a part is missing, and ValueError for a part without class folders and for
+    classes that train/ does not have.
+    """
+    found = next((name for name in held_out if (folder / name).is_dir()), held_out[-1])
+    parts = [folder / "train", folder / found]
+    if not all(part.is_dir() for part in parts):
+        layout = f"train/CLASS/IMAGES and {held_out[0]}/CLASS/IMAGES (or {held_out[1]}/CLASS/IMAGES)"
+        raise FileNotFoundError(f"{folder} must hold {layout}")
+    names = [sorted(path.name for path in part.iterdir() if path.is_dir() and path.name[0] != ".") for part in parts]
+    for part, classes in zip(parts, names, strict=True):
+        if not classes:
+            raise ValueError(f"{part} has no class folders with images in them: it needs one for each class")
+    if unknown := sorted(set(names[1]) - set(names[0])):
+        raise ValueError(f"{parts[1]} has classes that train/ has not: {some(unknown)}")
+    return tuple(names[0]), parts, [[_image_files(part / name) for name in names[0]] for part in parts]
 
 
-def _image_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES)
+def refuse_empty(part: Path, classes: tuple[str, ...], files: list[list[str]]) -> None:
+    """Raises ValueError for a class that has no images in this part."""
+    if empty := [name for name, found in zip(classes, files, strict=True) if not found]:
+        raise ValueError(f"{part} has no images of {some(empty)}; suffixes are {' '.join(sorted(IMAGE_SUFFIXES))}")
 
 
-def _decode(parts: list[list[Path]]) -> list[np.ndarray]:
+def some(names: list[str]) -> str:
+    """The first ten names, and how many more there are."""
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def _image_files(folder: Path) -> list[str]:
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    images = (name for name in names if name[0] != "." and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES)
+    return [os.path.join(folder, name) for name in images]
+
+
+def _decode(parts: list[list[str]]) -> list[np.ndarray]:
     from PIL import Image
 
     paths = [path for part in parts for path in part]
