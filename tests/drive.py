@@ -1,0 +1,157 @@
+"""Demos driven without a browser: every control over its whole grid, random walks, leaks and seconds.
+
+The controls are moved as a browser moves them, by setting their value, so that the real callbacks run; an exception in
+one of them comes out of the test.
+"""
+
+import gc
+import html
+import re
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+
+import ipywidgets as W
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from ftpkit.explore.controls import Slider
+
+CONTROLS = (W.Dropdown, W.ToggleButtons, W.BoundedIntText, W.BoundedFloatText, W.Checkbox, W.Text, W.SelectMultiple)
+IMAGE = re.compile(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]+)"')
+
+
+def descendants(widget: W.Widget) -> Iterator[W.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from descendants(child)
+
+
+def controls(demo) -> dict[str, W.Widget]:
+    """Every control of a demo that has a value, by its name and kind."""
+    found = [widget for widget in descendants(demo.view) if isinstance(widget, (*CONTROLS, Slider))]
+    return {f"{widget.description} ({type(widget).__name__})": widget for widget in found}
+
+
+def pressable(demo) -> list[W.Button]:
+    return [widget for widget in descendants(demo.view) if isinstance(widget, W.Button)]
+
+
+def positions(control: W.Widget, texts: tuple = ()) -> list:
+    """The whole grid of a control; of a box for floats 21 places; of a line of text the `texts`."""
+    if isinstance(control, W.Checkbox):
+        return [False, True]
+    if isinstance(control, W.Dropdown | W.ToggleButtons):
+        return [value for _, value in control._options_full]
+    if isinstance(control, W.BoundedIntText):
+        return list(range(control.min, control.max + 1))
+    if isinstance(control, W.BoundedFloatText):
+        return [control.min + i / 20 * (control.max - control.min) for i in range(21)]
+    if isinstance(control, Slider):
+        steps = round((control.max - control.min) / control.step)
+        return [control.min + i * control.step for i in range(steps + 1)]
+    return list(texts)
+
+
+def alt(demo) -> str:
+    """The alt text of the demo's one picture, which must be there and be a PNG."""
+    ((text, _),) = IMAGE.findall(demo.picture.value)
+    return html.unescape(text)
+
+
+def check(demo) -> None:
+    """The shell shows what the pure functions say of its state."""
+    result = demo.compute()
+    assert alt(demo) == " ".join(demo.alt(result).split()), demo.state
+    shown = html.unescape(re.sub(r"<[^>]+>", " ", demo.text.value))
+    for key, value in demo.numbers(result).items():
+        assert key in shown and value in shown, (demo.state, key, value)
+    assert demo.status.value == "", demo.status.value
+
+
+def grid(demo, texts: tuple = ()) -> int:
+    """Every control over its whole grid, each from the demo's first state; returns how many states were checked."""
+    names(demo)
+    states = 0
+    for name, control in controls(demo).items():
+        places = positions(control, texts)
+        assert places, f"{name}: no places to go to"
+        for place in [*places[1:], places[0]]:
+            if control.disabled:
+                continue
+            control.value = place
+            check(demo)
+            states += 1
+        demo.reset.click()
+    for button in demo.tries:
+        button.click()
+        assert demo.question.value and demo.look.layout.display == ""
+        demo.look.click()
+        check(demo)
+        states += 1
+    demo.reset.click()
+    check(demo)
+    return states
+
+
+def walks(demo, texts: tuple = ()) -> st.SearchStrategy:
+    """Random walks of 300 steps for hypothesis: lists of (control's number, share of its grid)."""
+    return st.lists(st.tuples(st.integers(0, len(controls(demo)) - 1), st.floats(0, 1)), min_size=300, max_size=300)
+
+
+def walk(demo, steps: list[tuple[int, float]], texts: tuple = ()) -> None:
+    """Take the steps of `walks`; what is shown is checked every tenth time."""
+    moved = list(controls(demo).values())
+    for n, (which, share) in enumerate(steps):
+        control = moved[which]
+        places = positions(control, texts)
+        if not control.disabled:
+            control.value = places[round(share * (len(places) - 1))]
+        if n % 10 == 0:
+            check(demo)
+
+
+def names(demo) -> None:
+    """Every control and button has a name, and no two of one kind share one."""
+    widgets = [*controls(demo).values(), *pressable(demo)]
+    assert widgets and all(widget.description.strip() for widget in widgets), [w for w in widgets if not w.description]
+    said = [(type(widget).__name__, widget.description) for widget in widgets]
+    assert len(set(said)) == len(said), said
+    refused = [w for w in descendants(demo.view) if isinstance(w, W.IntSlider | W.FloatSlider | W.Play | W.Output)]
+    assert not refused, f"nameless to a screen reader, or different at each run: {refused}"
+
+
+def latency(demo, texts: tuple = ()) -> tuple[float, float]:
+    """Median and largest seconds of an answer over the control grid (each control's first 40 places)."""
+    taken = []
+    for control in controls(demo).values():
+        for place in positions(control, texts)[:40]:
+            if control.disabled or control.value == place:
+                continue
+            began = time.perf_counter()
+            control.value = place
+            taken.append(time.perf_counter() - began)
+        demo.reset.click()
+    return statistics.median(taken), max(taken)
+
+
+def leaks(demo, changes: int = 200, texts: tuple = ()) -> dict[str, int]:
+    """What `changes` changes in a row leave behind: figures, threads and observers more than after the first ten."""
+    moves = [(c, place) for c in controls(demo).values() for place in positions(c, texts) if not c.disabled]
+
+    def move(count):
+        for n in range(count):
+            control, place = moves[n % len(moves)]
+            control.value = place
+
+    def counted():
+        gc.collect()
+        figures = sum(type(thing) is Figure for thing in gc.get_objects())
+        observers = sum(len(each) for kinds in demo.state._trait_notifiers.values() for each in kinds.values())
+        return {"figures": figures, "threads": threading.active_count(), "observers": observers}
+
+    move(10)
+    before = counted()
+    move(changes)
+    return {key: value - before[key] for key, value in counted().items()}
