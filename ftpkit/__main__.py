@@ -11,6 +11,7 @@ from importlib import import_module
 COMMANDS = {
     "doctor": ("ftpkit.doctor", "say what is installed, found and missing; paste it into a bug report"),
     "presets": ("ftpkit.presets", "list the paper's runs and others, with the command that starts each"),
+    "table": ("ftpkit.runs.table", "print the paper's table, and beneath it what was obtained here"),
     "race": ("ftpkit.race", "train the same networks under different rules and compare them, seed by seed"),
     "inside": ("ftpkit.inside", "look inside ten small convolutional networks of each kind: notebook 05's bands"),
     "bench": ("ftpkit.bench", "count and time what the activations cost beside ReLU"),
