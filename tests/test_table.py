@@ -249,7 +249,7 @@ def test_the_printed_table(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     start = lines.index("8-layer convnet, CIFAR-10")
     assert [line.split() for line in lines[start + 1 : start + 5]] == [
-        ["the", "paper's", "84.6", "84.9", "88.4", "89.8", "91.2", "91.2"],
+        ["the", "paper", "84.6", "84.9", "88.4", "89.8", "91.2", "91.2"],
         "ours: CIFAR-10, 2 of 300 epochs, one lr throughout; NVIDIA H100, cpu".split(),
         "best 81.00 ± 1.00 (2) 83.00 (1)".split(),
         "last 70.00 ± 0.00 (2) 71.00 (1)".split(),

@@ -170,7 +170,7 @@ def left_out(runs: Iterable[Run]) -> list[str]:
 
 # --- as text -------------------------------------------------------------------------------------------------------
 
-_LABEL, _CELL = 14, 17
+_LABEL, _CELL = 12, 18
 
 
 def summary(runs: Sequence[Run], protocols: Sequence[str] = tuple(PROTOCOLS)) -> str:
@@ -204,7 +204,7 @@ def _line(label: str, cells: Iterable[str]) -> str:
 def _row(name: str, found: list[dict]) -> list[str]:
     lines = [ROWS[name].title]
     if ROWS[name].paper:
-        lines.append(_line("  the paper's", map(str, ROWS[name].paper)))
+        lines.append(_line("  the paper", map(str, ROWS[name].paper)))
     own = [r for r in found if r["row"] == name and r["n"]]
     settings: dict[str, list[dict]] = {}
     for record in (r for r in own if r["column"]):
