@@ -208,6 +208,7 @@ class LossExplorer:
                 self.text,
             ]
         )
+        self.view.add_class("ftpkit-demo").add_class("ftpkit-LossExplorer")
         for name in _CONTROLS:
             T.link((self.state, name), (getattr(self, name), "value"))
         T.link((self.state, "steps"), (self.slider, "value"))
