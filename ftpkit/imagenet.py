@@ -169,6 +169,17 @@ def batches(
 
     Raises ValueError for numbers that make no sense and a crop larger than the resized image, UnknownName (a
     ValueError) for a part that is not there; ImportError where torchvision is missing.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     for name in ("train/cat", "train/dog", "val/cat", "val/dog"):
+    ...         (Path(place) / name).mkdir(parents=True)
+    ...         Image.new("L", (500, 375)).save(Path(place) / name / "0.jpg")
+    ...     folder = check(place)
+    ...     x, y = next(batches(folder, "train", 2).iterate())
+    >>> x.shape, y, folder.classes
+    (torch.Size([2, 3, 224, 224]), tensor([0, 1]), ('cat', 'dog'))
     """
     counts = {"batch_size": (batch_size, 1), "resize": (resize, 1), "crop": (crop, 1), "workers": (workers, 0)}
     for name, (value, least) in counts.items():
