@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = {"python-flint": "flint", "scikit-learn": "sklearn", "pytest-xdist": "xdist", "pyyaml": "yaml"}
+MODULES = {
+    "python-flint": "flint",
+    "scikit-learn": "sklearn",
+    "pytest-xdist": "xdist",
+    "pyyaml": "yaml",
+    "axe-playwright-python": "axe_playwright_python",
+}
 INSTALL = {
     "": "pip install -e .",
     "notebooks": 'pip install -e ".[notebooks]"',

@@ -11,7 +11,10 @@ hypothesis.settings.load_profile("ftpkit")
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Say, whenever notebooks ran, how much of them was not compared."""
+    """Say what was not run for want of a browser and, whenever notebooks ran, how much of them was not compared."""
+    waiting = [r.longrepr[2] for r in terminalreporter.stats.get("skipped", []) if "NOT RUN" in str(r.longrepr)]
+    if waiting:
+        terminalreporter.write_line(f"{len(waiting)} tests of the demos: {waiting[0].removeprefix('Skipped: ')}")
     notebooks = sorted((config.rootpath / "notebooks").glob("*.ipynb"))
     if not config.option.nbval or not notebooks:
         return

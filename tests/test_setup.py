@@ -35,7 +35,8 @@ def disagreements(folder: Path) -> list[str]:
     wrong = []
 
     entries = yaml.safe_load((folder / "environment.yml").read_text())["dependencies"]
-    conda = {r.name: r for r in map(Requirement, (e for e in entries if isinstance(e, str)))}
+    by_pip = [e for entry in entries if isinstance(entry, dict) for e in entry["pip"] if e != "-e ."]
+    conda = {r.name: r for r in map(Requirement, [*(e for e in entries if isinstance(e, str)), *by_pip])}
     python = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["requires-python"]
     if str(conda.pop("python").specifier) != python:
         wrong.append(f"environment.yml and pyproject.toml want different Pythons; the latter wants {python}")
@@ -79,6 +80,7 @@ def test_files_agree():
             "environment.yml wants pytorch>=2.4, pyproject.toml torch",
         ),
         ("environment.yml", "  - seaborn>=0.13\n", "", "environment.yml lacks seaborn"),
+        ("environment.yml", "      - playwright>=1.49\n", "", "environment.yml lacks playwright"),
         ("environment.yml", "  - pip\n", "  - pip\n  - flask\n", "environment.yml has flask"),
         ("environment.yml", "python>=3.11", "python>=3.9", "different Pythons"),
         ("pyproject.toml", "!=7.0.0", "!=7.0.1", "environment.yml wants ipykernel"),

@@ -6,8 +6,6 @@ import lab
 import pytest
 from playwright.sync_api import sync_playwright
 
-MISSING = pytest.StashKey[bool]()
-
 
 @pytest.fixture(scope="session")
 def browser(request):
