@@ -61,7 +61,7 @@ RACES = Table(
     {
         "mlp": Race("mlp", _SIGNS, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), epochs=10),
         "mlp-live": Race("mlp", _SIGNS, (3e-3,), epochs=3, test="fashion-mnist-12k"),
-        "levels": Race("mlp", _LEVELS, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), epochs=10),
+        "levels": Race("mlp", _LEVELS, (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), epochs=10),
         "levels-live": Race("mlp", _LEVELS, (3e-3,), epochs=3, test="fashion-mnist-12k"),
         "convnet4-live": Race("convnet4", _CONVNET, (1e-3,), epochs=2, train_size=2000, test="fashion-mnist-12k"),
         "convnet4": Race("convnet4", _CONVNET, (3e-4, 1e-3, 3e-3, 1e-2), epochs=5, seeds=5, lr_seeds=1),
