@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .activations import Activation
 from .probe import largest, undisturbed
+from .processes import ALONE, Processes
 
 
 class NonFiniteError(RuntimeError):
@@ -28,10 +29,11 @@ class Guard:
     The alarm is cheap: one norm over all weights and buffers, and the epoch's sum of losses, which no NaN or infinity
     leaves again. A GPU copies both in its own time, and they are read at the next look. The verdict is exact: the batch
     is replayed with hooks that name the layer, and an alarm without a cause (the norm overflowed) is forgotten.
+    Several processes are alarmed together and replay each its own part, so that the one whose images it was can say it.
     """
 
-    def __init__(self, model: nn.Module, every: int):
-        self.model, self.every, self.step, self.pending = model, every, 0, None
+    def __init__(self, model: nn.Module, every: int, processes: Processes = ALONE):
+        self.model, self.every, self.processes, self.step, self.pending = model, every, processes, 0, None
         self.weights = [tensor for tensor in [*model.parameters(), *model.buffers()] if tensor.is_floating_point()]
         self.late = every > 1 and self.weights[0].is_cuda
 
@@ -39,7 +41,7 @@ class Guard:
     def look(self, total_loss: Tensor, x: Tensor) -> None:
         if self.step % self.every == 0:
             self.judge()
-            norm = torch.nn.utils.get_total_norm(self.weights)
+            norm, total_loss = torch.nn.utils.get_total_norm(self.weights), self.processes.total(total_loss)
             values = torch.stack([norm.float(), total_loss.float()]).to("cpu", non_blocking=True)
             copied = torch.cuda.current_stream(x.device).record_event() if x.is_cuda else None
             self.pending = values, copied, x, f"by training step {self.step + 1}"

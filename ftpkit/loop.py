@@ -86,11 +86,11 @@ class Training:
         make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
         self.optimizer = make(_trainable(model), lr=lr, weight_decay=weight_decay)
         self.schedule = _schedule(self.optimizer, lr, epochs, len(batches), milestones, one_cycle)
-        self.guard = Guard(model, check_every)
+        self.guard = Guard(model, check_every, processes)
 
         self.epoch, self.step = 1, 0  # the epoch under way, and how many of its batches are done
         self.history = []  # the records of those before it
-        self.drawn = _draws_from(seed + processes.rank, self.device)  # states of the generators that the model uses
+        self.drawn = self._of_all(_draws_from(seed + processes.rank, self.device))  # generators that the model uses
         self._begin()
 
     def _begin(self) -> None:
@@ -140,16 +140,18 @@ class Training:
         began = time.perf_counter() - self.seconds
         for x, y in self._timed(self.batches.iterate(skip=self.step)):
             if should_stop is not None and self.processes.any(should_stop()):
+                self._pool()
+                self._keep_sums_in_the_first()
                 self.seconds = time.perf_counter() - began
                 return False
-            share = world / min(size, images - self.step * size)  # 1 / (images in the whole batch, per process)
-            set_scale(self.model, share)
+            whole = min(size, images - self.step * size)  # images in the whole batch, of all processes
+            set_scale(self.model, world / whole)  # their mean, which is what comes out, has the scale 1 / whole
             with self._options():
                 scores = self.forward(x)
             scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
             loss = F.cross_entropy(scores, y)
             self.optimizer.zero_grad()
-            (loss * (len(x) * share)).backward()  # times 1 where all processes have equally many images
+            (loss * (len(x) * world / whole)).backward()  # times 1 where all processes have equally many images
             self.total_loss = self.total_loss + len(x) * loss.detach()
             self.correct += (scores.argmax(dim=1) == y).sum()
             self.guard.look(self.total_loss, x)
@@ -158,10 +160,18 @@ class Training:
             self.step += 1
             bar.update()
         self.last_batch = x
-        self.total_loss, self.correct = self.processes.total(self.total_loss), self.processes.total(self.correct)
+        self._pool()
         float(self.total_loss)  # the first wait for the device
         self.seconds = time.perf_counter() - began
         return True
+
+    def _pool(self) -> None:
+        """Give every process the sums over all of them."""
+        self.total_loss, self.correct = self.processes.total(self.total_loss), self.processes.total(self.correct)
+
+    def _keep_sums_in_the_first(self) -> None:
+        if not self.processes.first:  # or they would be counted again when the epoch ends
+            self.total_loss, self.correct = torch.zeros_like(self.total_loss), torch.zeros_like(self.correct)
 
     def _timed(self, batches: Iterable) -> Iterator:
         iterator, end = iter(batches), object()
@@ -192,6 +202,7 @@ class Training:
         record["train_accuracy"] = int(self.correct) / images
         record |= {"seconds": self.seconds, "data_seconds": self.data_seconds}
         record["images_per_second"] = images / self.seconds
+        self.processes.same_buffers(self.model)
         with self._options():
             if self.evaluate is None:
                 finite_scores(self.model, [(self.last_batch, None)], f"after epoch {self.epoch}")
@@ -200,16 +211,20 @@ class Training:
         self.history.append(record)
         self.epoch, self.step = self.epoch + 1, 0
         self._begin()
-        self.drawn = _states(self.device)
+        self.drawn = self._of_all(_states(self.device))
         return record
+
+    def _of_all(self, states: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The states of every process's generators, one row for each."""
+        return {name: self.processes.whole(state[None], self.processes.world) for name, state in states.items()}
 
     @contextmanager
     def _generators(self):
         """Let the model draw from generators of its own, and leave the caller's as they were."""
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            _set_states(self.drawn, self.device)
+            _set_states({name: rows[self.processes.rank] for name, rows in self.drawn.items()}, self.device)
             yield
-            self.drawn = _states(self.device)
+            self.drawn = self._of_all(_states(self.device))
 
     def state_dict(self) -> dict:
         """All that the rest of the run depends on, as plain data that torch.load(weights_only=True) takes.
@@ -222,17 +237,23 @@ class Training:
         return parts | place | sums | {"history": self.history, "order": self.order, "drawn": self.drawn}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on where `state` was taken, which must be of a Training made with the same arguments."""
+        """Go on where `state` was taken, which must be of a Training made with the same arguments.
+
+        As many processes as before go on as they would have; other numbers of them may, too. Each loads the state that
+        the first of them had.
+        """
         for name in ("model", "optimizer", "schedule"):
             getattr(self, name).load_state_dict(state[name])
         for name in ("epoch", "step", "lr", "seconds", "data_seconds", "order"):
             setattr(self, name, state[name])
         self.total_loss, self.correct = state["total_loss"].to(self.device), state["correct"].to(self.device)
+        self._keep_sums_in_the_first()
         self.history, self.guard.step = list(state["history"]), state["looks"]
         if self.order is not None:
             self.batches.generator.set_state(self.order)
-        if self.processes.rank == 0 and state["drawn"].keys() == self.drawn.keys():
-            self.drawn = state["drawn"]  # another device, or another process, draws what its own seed gives
+        if state["drawn"].keys() == self.drawn.keys():  # another device, or a new process, draws what its seed gives
+            pairs = {key: (state["drawn"][key], new) for key, new in self.drawn.items()}
+            self.drawn = {key: torch.cat([old[: len(new)], new[len(old) :]]) for key, (old, new) in pairs.items()}
 
 
 # --- the generators that dropout and its like draw from ----------------------------------------------------------
