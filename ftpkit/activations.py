@@ -6,6 +6,7 @@ rule's layer loss at the rule's targets.
 
 import math
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -22,10 +23,12 @@ class Unit:
 
     forward: z -> h, elementwise. windows: triples (center, half_width, factor). The layer loss of one unit has the
     derivative ``sum over windows of factor * loss.derivative((z - center) / half_width, t)``, times the weight.
+    levels: (low, high, steps) when h takes only the values ``i / steps * (high - low) + low``, i = 0 ... steps.
     """
 
     forward: Callable[[Tensor], Tensor]
     windows: tuple[tuple[float, float, float], ...]
+    levels: tuple[float, float, int] | None = None
 
     def loss_derivative(self, rule: Rule, z: Tensor, t: Tensor) -> Tensor:
         """dL(z, t)/dz before weighting; 0 where t = 0. z, t and the result have one shape."""
@@ -75,6 +78,10 @@ class _Threshold(torch.autograd.Function):
         return grad, None, None, None
 
 
+# How a threshold is applied in this thread: ftpkit.packed puts its own way here while a model runs forward.
+APPLY = ContextVar("apply", default=_Threshold.apply)
+
+
 class _OnceDifferentiable(torch.autograd.Function):
     """Ties a surrogate gradient to z, so that differentiating it again raises instead of leaving a term out.
 
@@ -108,7 +115,8 @@ def _apply(unit: Unit, z: Tensor, rule: Rule, scale: float | None, who: str) -> 
             f"rule {rule.name!r} is unweighted and has no scale: pass scale=1/batch, "
             f"or call ftpkit.set_scale(model, 1/batch) before the step (ftpkit.train.fit does)"
         )
-    return _Threshold.apply(z, unit, rule, scale)
+    apply = _Threshold.apply if torch.compiler.is_compiling() else APPLY.get()
+    return apply(z, unit, rule, scale)
 
 
 def _check_scale(scale: float | None) -> None:
@@ -143,8 +151,8 @@ def _clamp_forward(z):
     return torch.clamp(z, 0, 1)
 
 
-_SIGN = Unit(_sign_forward, ((0.0, 1.0, 1.0),))
-_STEP = Unit(_step_forward, ((0.0, 1.0, 0.5),))
+_SIGN = Unit(_sign_forward, ((0.0, 1.0, 1.0),), levels=(-1.0, 1.0, 1))
+_STEP = Unit(_step_forward, ((0.0, 1.0, 0.5),), levels=(0.0, 1.0, 1))
 _SATURATED_RELU = Unit(_clamp_forward, ((0.5, 0.5, 1.0),))
 
 
@@ -157,7 +165,7 @@ def _staircase(steps: int, form: str) -> Unit:
         windows = tuple((i / (steps - 1), 1.0, 1 / steps) for i in range(steps))
     else:
         raise ValueError(f"form is 'single' (one layer loss over [0, 1]) or 'sum' (one at each step), not {form!r}")
-    return Unit(partial(_staircase_forward, steps=steps), windows)
+    return Unit(partial(_staircase_forward, steps=steps), windows, levels=(0.0, 1.0, steps))
 
 
 class Activation(nn.Module):

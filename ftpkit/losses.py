@@ -51,8 +51,10 @@ class Loss:
     Both functions return z's shape and dtype. The derivative at t = 0 is never used: such units are left alone.
 
     ``fused(g, z, center, half_width)`` is optional: the weighted gradient under t = -sign(g), equal to
-    ``derivative((z - center) / half_width, -sign(g)) * abs(g)`` in fewer passes over memory. A loss without one is
-    merely slower. Raises TypeError when a function does not return a floating tensor of z's shape.
+    ``derivative((z - center) / half_width, -sign(g)) * abs(g)`` in fewer passes over memory. ``borders`` is optional:
+    the numbers between which the derivative does not change with z, so that `ftpkit.packed` need not keep z itself. A
+    loss without these two is merely slower and takes more memory. Raises TypeError when a function does not return a
+    floating tensor of z's shape.
 
     >>> cubic = Loss("cubic hinge", lambda z, t: (1 - t * z).clamp(min=0) ** 3,
     ...              lambda z, t: -3 * t * (1 - t * z).clamp(min=0) ** 2)
@@ -66,6 +68,7 @@ class Loss:
     formula: str = ""
     source: str = ""
     fused: Callable[[Tensor, Tensor, float, float], Tensor] | None = None
+    borders: tuple[float, ...] | None = None
 
     def __post_init__(self):
         z, t = torch.tensor([[-2.0, 0.0, 0.5]]), torch.tensor([[1.0, -1.0, 1.0]])
@@ -208,6 +211,7 @@ LOSSES: dict[str, Loss] = Table(
                 "-t z",
                 "Bengio et al. 2013, arXiv:1308.3432 (the straight-through estimator, as a layer loss)",
                 _linear_fused,
+                borders=(),
             ),
             Loss(
                 "ClosedSaturatedHinge",
@@ -216,6 +220,7 @@ LOSSES: dict[str, Loss] = Table(
                 "max(0, 1 - max(t z, -1)), derivative -t where abs(z) <= 1",
                 "Hubara et al. 2016, arXiv:1602.02830 (the saturated straight-through estimator, as a layer loss)",
                 _closed_saturated_hinge_fused,
+                borders=(-1.0, 1.0),
             ),
             Loss(
                 "SaturatedHinge",
@@ -223,6 +228,7 @@ LOSSES: dict[str, Loss] = Table(
                 _saturated_hinge_derivative,
                 "max(0, 1 - max(t z, -1)), derivative -t where -1 < t z <= 1",
                 _PAPER,
+                borders=(-1.0, 1.0),
             ),
             Loss(
                 "SoftHinge",
@@ -240,8 +246,22 @@ LOSSES: dict[str, Loss] = Table(
                 "derivative -t clamp(2 - abs(z), 0, 1), value 0 for t z >= 2",
                 _CODE,
             ),
-            Loss("Hinge", _hinge_value, _hinge_derivative, "max(0, 1 - t z)", "Cortes and Vapnik 1995"),
-            Loss("Perceptron", _perceptron_value, _perceptron_derivative, "max(0, -t z)", "Rosenblatt 1958"),
+            Loss(
+                "Hinge",
+                _hinge_value,
+                _hinge_derivative,
+                "max(0, 1 - t z)",
+                "Cortes and Vapnik 1995",
+                borders=(-1.0, 1.0),
+            ),
+            Loss(
+                "Perceptron",
+                _perceptron_value,
+                _perceptron_derivative,
+                "max(0, -t z)",
+                "Rosenblatt 1958",
+                borders=(0.0,),
+            ),
             Loss(
                 "LogLoss",
                 _log_loss_value,
