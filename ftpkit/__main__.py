@@ -11,6 +11,7 @@ from importlib import import_module
 COMMANDS = {
     "doctor": ("ftpkit.doctor", "say what is installed, found and missing; paste it into a bug report"),
     "presets": ("ftpkit.presets", "list the paper's runs and others, with the command that starts each"),
+    "train": ("ftpkit.runs.command", "train one of them, in a folder of its own, from which it can go on at any time"),
     "table": ("ftpkit.runs.table", "print the paper's table, and beneath it what was obtained here"),
     "race": ("ftpkit.race", "train the same networks under different rules and compare them, seed by seed"),
     "inside": ("ftpkit.inside", "look inside ten small convolutional networks of each kind: notebook 05's bands"),
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         if name in argv[:1]:
             modules[name] = import_module(module)
             modules[name].add_arguments(command)
-    args = parser.parse_args(argv)
+    args = parser.parse_args(argv, argparse.Namespace(argv=argv))
     return modules[args.command].main(args)
 
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from .activations import set_scale
 from .finite import Guard, NonFiniteError, finite_scores
 from .losses import Table
+from .packed import packed
 from .processes import ALONE, Processes
 
 OPTIMIZERS = Table(
@@ -29,12 +30,6 @@ OPTIMIZERS = Table(
 )
 PRECISIONS = Table({"float32": None, "bf16": torch.bfloat16}, kind="precision")
 COMPILE_MODES = Table({"no": None, "yes": "default", "cuda-graphs": "reduce-overhead"}, kind="way to compile")
-
-
-def packed(model):
-    from .packed import packed
-
-    return packed(model)
 
 
 MEMORY = Table({"plain": None, "packed": packed}, kind="way to keep what the backward pass needs")

@@ -64,7 +64,9 @@ class Source:
 
     @classmethod
     def read(cls, path: Path) -> "Source":
-        """Raises OSError where there is no such file, ValueError where it is no text."""
+        """Raises FileNotFoundError where there is no such file, ValueError where it is no text."""
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {path} with a rule in {Path.cwd()}; name it with its folder")
         content = path.read_bytes()
         return cls(path.name, content.decode(), hashlib.sha256(content).hexdigest())
 
