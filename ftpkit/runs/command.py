@@ -1,4 +1,4 @@
-"""`python -m ftpkit train PRESET`: a run in a folder of its own, which can be stopped at any time and taken up again."""
+"""`python -m ftpkit train PRESET`: a run in a folder of its own, that can be stopped at any time and taken up again."""
 
 import argparse
 import os
