@@ -100,6 +100,33 @@ def test_the_callback_sees_every_proposal():
     assert all(state.best <= state.value for state in seen)
 
 
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_watcher_sees_every_start_every_proposal_and_what_came_of_it(failure):
+    problem, moments = case("teacher 3-layer n=4 h=2-2 m=12", 3).problem, []
+    options = dict(failure=failure, budget=30, seed=5)
+    found = ftprop(problem, watch=moments.append, **options)
+    assert found.evaluations == ftprop(problem, **options).evaluations  # watching changes nothing
+    start, *rest = moments
+    assert start.line is None and start.trace == ()
+    hidden, _ = outputs_of(problem.X, start.weights)
+    assert all((T == H).all() for T, H in zip(start.targets, hidden, strict=True))
+    asked = [m for m in rest if m.trace[m.line].kept is None]
+    settled = [m for m in rest if m.trace[m.line].kept is not None]
+    assert [m.line for m in asked] == list(range(found.evaluations))
+    assert sorted(m.line for m in settled) == [k for k, p in enumerate(found.trace) if p.kept is not None]
+    for moment in asked:
+        proposed = found.trace[moment.line]
+        assert len(moment.trace) == moment.line + 1
+        assert (moment.targets[proposed.layer - 1] == proposed.targets).all()
+    undone = [m for m in settled if not found.trace[m.line].kept]
+    assert bool(undone) == (failure == "outputs"), "of all ways only this one calls something undone"
+    for moment in undone:
+        layer = found.trace[moment.line].layer
+        before = moments[moments.index(next(m for m in asked if m.line == moment.line)) - 1]
+        assert all((a == b).all() for a, b in zip(before.weights[:layer], moment.weights[:layer], strict=True))
+        assert (before.targets[layer - 1] == moment.targets[layer - 1]).all()
+
+
 @pytest.mark.parametrize("budget", [1, 2, 3, 5, 17])
 def test_no_budget_is_exceeded_at_any_depth(budget):
     problem = Problem(IMPOSSIBLE.X, IMPOSSIBLE.y, (2, 2, 2))

@@ -236,6 +236,34 @@ def test_a_wider_beam_finds_no_worse_on_xor_and_visits_nothing_twice():
 # --- guided local search --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("options", [dict(width=1), dict(width=3, pruned=False), dict(width=4)])
+def test_every_front_is_the_best_of_the_neighbours_of_the_one_before(options):
+    looks, fronts = [], []
+    kept = []
+    found = beam(
+        XOR_1,
+        seed=0,
+        starts=1,
+        callback=looks.append,
+        on_front=lambda front: fronts.append((len(looks), front)),
+        **options,
+    )
+    assert [(front[0].evaluations, front[0].value) for _, front in fronts] == list(found.trace)
+    assert fronts[0][0] == 1 and [state.evaluations for state in fronts[0][1]] == [1]
+    for (start, before), (end, front) in zip(fronts, fronts[1:], strict=False):
+        lower = [s for s in looks[start:end] if not options.get("pruned", True) or s.value < parent_of(s, before).value]
+        best = sorted(lower, key=lambda s: (s.value, s.evaluations))[: options["width"]]
+        assert [s.evaluations for s in front] == [s.evaluations for s in best]
+        kept += front
+    assert all((s.targets[0] == looks[s.evaluations - 1].targets[0]).all() for s in kept)
+    assert kept, "something was kept, or this test compares nothing"
+
+
+def parent_of(state, front):
+    """The first setting of a front that is one flip away."""
+    return next(s for s in front if sum((a != b).sum() for a, b in zip(s.targets, state.targets, strict=True)) == 1)
+
+
 def test_the_guide_is_exact_for_the_weights_kept_and_an_upper_bound():
     for seed in range(3):
         problem = random_problem(seed, m=6, hidden=(2, 2))

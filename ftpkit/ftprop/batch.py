@@ -34,6 +34,20 @@ class Proposed:
     kept: bool | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What a watcher of Algorithm 1 sees: the targets T_1 ... T_{l-1}, the weights W_1 ... W_l, and the trace so far.
+
+    line: the entry of the trace that was just proposed (its `kept` is None), or whose outcome was just settled, undone
+    included; None after a start, when W_l has been fitted to the outputs of a random network.
+    """
+
+    line: int | None
+    trace: tuple[Proposed, ...]
+    targets: list[np.ndarray]
+    weights: list[np.ndarray]
+
+
 def ftprop(
     problem: Problem,
     *,
@@ -46,12 +60,14 @@ def ftprop(
     budget: int = 1000,
     seed: int = 0,
     callback: Callable[[State], None] | None = None,
+    watch: Callable[[Moment], None] | None = None,
 ) -> Outcome:
     """Algorithm 1 of Friesen and Domingos (2018): set targets by recursion until every layer is separated.
 
     proposal: a name in PROPOSALS or a function like those there; "gradient" is the paper's eq. 2. budget: proposals,
     one evaluation each. The outcome's targets are the hidden outputs of its network, so they are feasible if it makes
     no error; its trace holds every `Proposed`. A callback's value is the training errors of the network of the moment.
+    watch: called with a `Moment` at every start, after every proposal, and when its outcome is settled.
 
     The pseudo-code is silent on these; the methods "A1: ..." of `python -m ftpkit search` measure the alternatives.
 
@@ -85,7 +101,8 @@ def ftprop(
         raise ValueError("a network without hidden units has no targets to set; use separability.fewest_errors")
 
     rule = PROPOSALS[proposal] if isinstance(proposal, str) else proposal
-    network = _Network(problem, rule, solver, failure, noise, tries, budget, np.random.default_rng(seed), callback)
+    rng = np.random.default_rng(seed)
+    network = _Network(problem, rule, solver, failure, noise, tries, budget, rng, callback, watch)
     try:
         network.initialise()
         while not network.ftprop(network.l, patience):
@@ -98,9 +115,9 @@ def ftprop(
 class _Network:
     """Targets T_0 ... T_l, their importance C_d, weights W_d and layer losses L_d; index d is the paper's."""
 
-    def __init__(self, problem, rule, solver, failure, noise, tries, budget, rng, callback):
+    def __init__(self, problem, rule, solver, failure, noise, tries, budget, rng, callback, watch):
         self.problem, self.rule, self.solver, self.failure, self.noise = problem, rule, solver, failure, noise
-        self.tries, self.budget, self.rng, self.callback = tries, budget, rng, callback
+        self.tries, self.budget, self.rng, self.callback, self.watch = tries, budget, rng, callback, watch
         self.l = len(problem.hidden) + 1
         self.points = Points(problem.X)
         self.trace: list[Proposed] = []
@@ -117,7 +134,10 @@ class _Network:
 
     def ftprop(self, d: int, tries: int) -> bool:
         """Algorithm 1: True if layers 1 ... d give T_d; then T_{d-1} ... T_1 are feasible and W_d ... W_1 give them."""
-        if self.fit(d):
+        separated = self.fit(d)
+        if d == self.l:
+            self.show(None)
+        if separated:
             return True
         if d == 1:
             return False
@@ -126,6 +146,7 @@ class _Network:
             before = self.save(d)
             proposed = self.propose(d)
             line = len(self.trace) - 1
+            self.show(line)
             reached = self.ftprop(d - 1, self.tries)
             outputs = sign(affine(self.T[d - 2], self.W[d - 1]))
             if reached or self.failure in ("outputs", "outputs always"):
@@ -138,10 +159,11 @@ class _Network:
             risen = self.L[d] - before[-1]
             kept = self.failure != "outputs" or risen <= 1e-9
             self.note(line, reached=reached, loss=self.L[d], kept=kept)
-            if separated and (reached or self.failure != "proposal"):
-                return True
             if not kept:
                 self.restore(d, before)
+            self.show(line)
+            if separated and (reached or self.failure != "proposal"):
+                return True
             stalled = 0 if d == self.l and risen < -1e-9 else stalled + 1
         return False
 
@@ -218,6 +240,11 @@ class _Network:
         if self.callback is not None:
             hidden = [T.copy() for T in self.T[1 : self.l]]
             self.callback(State(self.settled, hidden, errors, self.fewest))
+
+    def show(self, line: int | None) -> None:
+        if self.watch is not None:
+            targets = [T.copy() for T in self.T[1 : self.l]]
+            self.watch(Moment(line, tuple(self.trace), targets, [W.copy() for W in self.W[1:]]))
 
     def remember(self) -> int:
         """Training errors of the network as it is; keeps the weights that make the fewest."""

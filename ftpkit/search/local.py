@@ -23,19 +23,23 @@ def hill_climb(
     callback: Callable[[State], None] | None = None,
     starts: int | None = None,
     start: list[np.ndarray] | None = None,
+    on_front: Callable[[list[State]], None] | None = None,
 ) -> Outcome:
     """Flip the one target whose flip, with all units fitted again, lowers the objective most; until none does.
 
     Steepest descent: all flips are looked at before one is made, ties are broken at random. Each climb ends in a local
     minimum, which no single flip improves (Prop. 3). The next one has another random start, until the budget is spent,
-    `starts` climbs are done, or the value is 0. start: the targets where the first climb begins. Raises ValueError for
-    a budget below 1, for neither a budget nor a number of starts, and for a start that does not fit the problem.
+    `starts` climbs are done, or the value is 0. start: the targets where the first climb begins. on_front: called with
+    the setting that is stood on before its neighbours are looked at, as a list of one `State`; callback is called with
+    every setting that is looked at. Raises ValueError for a budget below 1, for neither a budget nor a number of
+    starts, and for a start that does not fit the problem.
 
     >>> xor = Problem([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], hidden=(2,))
     >>> hill_climb(xor).errors
     0
     """
-    options = dict(objective=objective, budget=budget, seed=seed, callback=callback, starts=starts, start=start)
+    options = dict(objective=objective, budget=budget, seed=seed, callback=callback, on_front=on_front)
+    options |= dict(starts=starts, start=start)
     return _beam("hill climbing", problem, width=1, pruned=True, **options)
 
 
@@ -50,13 +54,14 @@ def beam(
     pruned: bool = True,
     starts: int | None = None,
     start: list[np.ndarray] | None = None,
+    on_front: Callable[[list[State]], None] | None = None,
 ) -> Outcome:
     """Hill climbing with several settings at a time: all their neighbours are looked at, the best `width` are kept.
 
     No setting is looked at twice from one start. pruned: a neighbour is kept only if it is better than the setting it
     was made from. With width 1 this is `hill_climb`; with width None (no limit) and not pruned it visits all
-    2^(m * sum n) settings, nearest first, which proves the best of them optimal for the objective. The rest as
-    `hill_climb`.
+    2^(m * sum n) settings, nearest first, which proves the best of them optimal for the objective. on_front: called
+    with the settings that were kept, best first, before their neighbours are looked at. The rest as `hill_climb`.
 
     >>> xor = Problem([[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], hidden=(1,))
     >>> outcome = beam(xor, width=None, pruned=False)
@@ -64,7 +69,8 @@ def beam(
     (16, 2.0, True)
     """
     method = f"beam, width {'unlimited' if width is None else width}{'' if pruned else ', not pruned'}"
-    options = dict(objective=objective, budget=budget, seed=seed, callback=callback, starts=starts, start=start)
+    options = dict(objective=objective, budget=budget, seed=seed, callback=callback, on_front=on_front)
+    options |= dict(starts=starts, start=start)
     return _beam(method, problem, width=check_budget(width, "width"), pruned=pruned, **options)
 
 
@@ -163,7 +169,7 @@ def flipped(targets: list[np.ndarray], bits) -> list[np.ndarray]:
     return [part.reshape(T.shape) for part, T in zip(parts, targets, strict=True)]
 
 
-def _beam(method, problem, *, objective, budget, seed, callback, width, pruned, starts, start) -> Outcome:
+def _beam(method, problem, *, objective, budget, seed, callback, on_front, width, pruned, starts, start) -> Outcome:
     evaluator, rng = Evaluator(problem, objective, budget, callback, goal=0), np.random.default_rng(seed)
     everything, trace, proved = width is None and not pruned, [], False
     try:
@@ -171,6 +177,8 @@ def _beam(method, problem, *, objective, budget, seed, callback, width, pruned, 
             front, seen = [(evaluator(targets), evaluator.evaluations, targets)], {_key(targets)}
             while front:
                 trace.append((front[0][1], front[0][0]))
+                if on_front is not None:
+                    on_front([State(n, [T.copy() for T in kept], value, evaluator.best) for value, n, kept in front])
                 found = []
                 for value, _, targets in front:
                     for bit in rng.permutation(problem.bits).tolist():
