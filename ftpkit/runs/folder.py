@@ -39,7 +39,7 @@ class Folder:
     path: made where it is not there. resume: whether a run that is in it may go on; without, only a folder that is
     empty, or in which nothing was trained, will do. Entering raises FileExistsError for a folder that is not free,
     BlockingIOError for one in which another process trains, ValueError for files that are not as they were written;
-    other OSErrors come as they are. A folder in which nothing was begun is taken away again at the exit.
+    other OSErrors come as they are. Where nothing was begun, nothing is left behind at the exit.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False):
@@ -49,6 +49,7 @@ class Folder:
         self._lock = FileLock(self.path / "lock")
 
     def __enter__(self) -> "Folder":
+        self._new = [path for path in (self.path / "lock", self.path) if not path.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
@@ -67,10 +68,12 @@ class Folder:
         self._leave()
 
     def _leave(self) -> None:
-        begun = [name for name in os.listdir(self.path) if name != "lock"]
-        if not begun:
-            (self.path / "lock").unlink()
-            self.path.rmdir()
+        if not (self.path / "config.json").exists():
+            for path in self._new:
+                if path.is_file():
+                    path.unlink()
+                elif not os.listdir(path):
+                    path.rmdir()
         self._lock.release()
 
     def _look(self) -> None:
