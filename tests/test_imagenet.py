@@ -469,6 +469,8 @@ def test_workers_still_heed_their_parent(folder):
         child.terminate()
     for child in children:
         child.join(10)
+        child.kill()  # or a worker that does not would keep this process from its own end
+        child.join()
     assert [child.exitcode for child in children] == [0, 0]
     with pytest.raises(RuntimeError, match="DataLoader worker"):
         list(batches)
