@@ -315,7 +315,7 @@ def test_runs_are_found_at_any_depth_each_once_and_by_default_in_the_usual_place
     found = runs.find(tmp_path / "deep", tmp_path / "deep" / "er" / "a", tmp_path)
     assert sorted(run.folder.name for run in found) == ["a", "b", "c"]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(import_module("ftpkit.runs.read"), "COMMITTED", tmp_path / "committed")
+    monkeypatch.setattr(import_module("ftpkit.runs.reading"), "COMMITTED", tmp_path / "committed")
     assert [run.folder.name for run in runs.find()] == ["c", "b"]
 
 

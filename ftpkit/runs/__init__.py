@@ -1,5 +1,5 @@
 """Runs on disk: a folder each, that can be taken up again, and the table made of them."""
 
-from .read import Run, curves, find, read
+from .reading import COMMITTED, Run, curves, find, read, same
 
-__all__ = ["Run", "curves", "find", "read"]
+__all__ = ["COMMITTED", "Run", "curves", "find", "read", "same"]

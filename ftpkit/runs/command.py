@@ -8,17 +8,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from .. import data, imagenet
 from ..loop import COMPILE_MODES, MEMORY, OPTIMIZERS, PRECISIONS, Training, check_budget
 from ..names import as_activation
 from ..presets import PRESETS, Preset
-from ..splits import as_device
+from ..processes import Processes, ProcessLost, together
 from . import feed
 from .config import Config, Facts, Source, build, own_rule
 from .folder import Folder
-from .session import board, sentence, work
+from .session import Ended, board, complain, sentence, shared, work
 
 _OF_PRESET = ("epochs", "lr", "batch_size", "activation", "optimizer", "weight_decay")
 _OF_CONFIG = ("seed", "val", "precision", "compile", "channels_last", "memory")
@@ -42,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--weight-decay", type=float)
 
     how = parser.add_argument_group("how it is computed")
-    how.add_argument("--device", help="cpu, cuda, cuda:1; default cuda where there is one")
+    how.add_argument("--device", help="cpu, cuda, cuda:1; default cuda where there is one; torchrun starts several")
     how.add_argument("--precision", choices=PRECISIONS, default="float32")
     how.add_argument("--channels-last", action="store_true", help="the memory format that GPUs like best")
     modes = dict(zip(("", "--compile", "--cuda-graphs"), COMPILE_MODES, strict=True))
@@ -61,41 +59,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     try:
         preset = PRESETS[args.preset]
-    except ValueError as error:
-        return _refuse(error)
+        with together(args.device) as processes:
+            return _run(preset, args, processes)
+    except Ended as end:
+        return end.status
+    except (ValueError, ProcessLost) as error:
+        complain(f"no run: {error}")
+        return 2
+
+
+def _run(preset: Preset, args: argparse.Namespace, processes: Processes) -> int:
+    """What this process does among all; raises Ended where it must not wait for the others."""
     with ExitStack() as stack:
         try:
-            out = args.out or Path("runs") / f"{preset.name}-seed{args.seed}"
-            folder = stack.enter_context(Folder(out, resume=args.resume))
-            training, config = _prepared(preset, args, folder)
-            write = board(folder, training) if args.tensorboard and not folder.finished else None
+            folder = None
+            if processes.first:  # it alone reads and writes
+                out = args.out or Path("runs") / f"{preset.name}-seed{args.seed}"
+                folder = stack.enter_context(Folder(out, resume=args.resume))
+            training, config, finished = _prepared(preset, args, folder, processes)
+            write = board(folder, training) if args.tensorboard and folder and not finished else None
         except KeyboardInterrupt:
-            print("no run: interrupted before it began", file=sys.stderr)
-            return 128 + signal.SIGINT
+            complain("no run: interrupted before it began")
+            raise Ended(128 + signal.SIGINT) from None
         except Exception as error:
             said = sentence(error, args.batch_size or preset.batch_size)
             if said is None:
                 raise
-            return _refuse(said)
-        if folder.finished:
+            complain(f"no run: {said}")
+            raise Ended(2) from error
+        if not folder:
+            return work(training, config, None, args.argv) if not finished else 0
+        if finished:
             print(f"{folder.path} is finished, with {config.epochs} epochs: there is nothing left to do")
             return 0
         _announce(preset, config, training, folder)
         return work(training, config, folder, args.argv, write)
 
 
-def _refuse(why: Exception | str) -> int:
-    print(f"no run: {why}", file=sys.stderr)
-    return 2
+def _prepared(
+    preset: Preset, args: argparse.Namespace, folder: Folder | None, processes: Processes
+) -> tuple[Training, Config, bool]:
+    """The training at the place where it begins or goes on; whatever cannot be is refused here, the cheapest first.
 
-
-def _prepared(preset: Preset, args: argparse.Namespace, folder: Folder) -> tuple[Training, Config]:
-    """The training at the place where it begins or goes on; whatever cannot be is refused here, the cheapest first."""
-    device = as_device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    Also the configuration, and whether the run was finished before.
+    """
     own = {name: getattr(args, name) for name in _OF_PRESET if getattr(args, name) is not None}
     changed = replace(preset, **own)
     check_budget(changed.epochs, changed.lr, changed.batch_size, (), False, 1)
-    rule, rules = _own_rule(changed.activation, folder)
+    rule, rules = shared(processes, _own_rule(changed.activation, folder) if folder else None)
     if rule is None:
         as_activation(changed.activation)()
     if preset.resize:
@@ -106,15 +117,16 @@ def _prepared(preset: Preset, args: argparse.Namespace, folder: Folder) -> tuple
         facts = Facts.of(images)
     settings = own | {name: getattr(args, name) for name in _OF_CONFIG}
     config = Config.of(preset, facts, rule, **settings)
-    model = build(config, rules).to(device)
+    model = build(config, rules).to(processes.device)
     if preset.resize:
-        fed = feed.of_files(images, config, device, _workers() if args.workers is None else args.workers)
+        fed = feed.of_files(images, config, _workers() if args.workers is None else args.workers, processes)
     else:
-        fed = feed.of_tensors(images, config, device)
+        fed = feed.of_tensors(images, config, processes)
+    feed.check(model, config, fed.train.images)
     training = Training(
         model,
         fed.train,
-        feed.judge(fed, facts.classes),
+        feed.judge(fed, facts.classes, processes),
         epochs=config.epochs,
         lr=config.lr,
         optimizer=config.optimizer,
@@ -125,12 +137,25 @@ def _prepared(preset: Preset, args: argparse.Namespace, folder: Folder) -> tuple
         channels_last=config.channels_last,
         compile=config.compile,
         memory=config.memory,
+        processes=processes,
     )
-    feed.check(model, config, fed.train.images)
+    finished, state = shared(processes, _taken_up(folder, config) if folder else None)
+    if state is not None:
+        try:
+            training.load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            why = str(error).splitlines()[0]
+            raise ValueError(
+                f"the checkpoint does not fit this network ({why}): was it saved by another version of ftpkit? Go on "
+                f"with that one, or name another --out"
+            ) from error
+    return training, config, finished
+
+
+def _taken_up(folder: Folder, config: Config) -> tuple[bool, dict | None]:
+    """Whether the run in the folder is finished, and otherwise the state that it has got to, if any."""
     folder.settle(config)
-    if not folder.finished and (state := folder.load()):
-        training.load_state_dict(state)
-    return training, config
+    return folder.finished, None if folder.finished else folder.load()
 
 
 def _own_rule(activation: str, folder: Folder) -> tuple[Source | None, Path]:

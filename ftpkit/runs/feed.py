@@ -32,9 +32,9 @@ class Feed:
     judged: dict[str, list]
 
 
-def of_tensors(images: DataSet, config: Config, device: torch.device, processes: Processes = ALONE) -> Feed:
-    """Batches of a data set that lies on the device, whole."""
-    shard = processes.rank, processes.world
+def of_tensors(images: DataSet, config: Config, processes: Processes = ALONE) -> Feed:
+    """Batches of a data set that lies, whole, on the device of each process."""
+    device = processes.device
     train, held = holdout(images.train, config.val) if config.val else (images.train, None)
     judged = {"test": [images.test.subset(half) for half in halves(len(images.test))], "val": [held] if held else []}
     order = torch.Generator().manual_seed(config.seed)  # on the CPU, so that every device sees the same images
@@ -46,20 +46,18 @@ def of_tensors(images: DataSet, config: Config, device: torch.device, processes:
             crop=config.crop,
             flip=config.flip,
             generator=order,
-            shard=shard,
+            shard=processes.shard,
         ),
         {
-            name: [Batches(split.to(device), _AT_ONCE, shard=shard) for split in splits]
+            name: [Batches(split.to(device), _AT_ONCE, shard=processes.shard) for split in splits]
             for name, splits in judged.items()
             if splits
         },
     )
 
 
-def of_files(
-    folder: imagenet.Folder, config: Config, device: torch.device, workers: int, processes: Processes = ALONE
-) -> Feed:
-    """Batches of a folder whose images are decoded by workers while the training goes on."""
+def of_files(folder: imagenet.Folder, config: Config, workers: int, processes: Processes = ALONE) -> Feed:
+    """Batches of a folder whose images are decoded, by so many workers of each process, while the training goes on."""
     if config.val:
         folder = folder.holdout(config.val)
     test = folder.parts["val"]
@@ -73,11 +71,11 @@ def of_files(
             part,
             config.batch_size,
             workers=workers,
-            shard=(processes.rank, processes.world),
+            shard=processes.shard,
             resize=config.resize,
             crop=config.crop,
             flip=config.flip,
-            device=device,
+            device=processes.device,
             **options,
         )
 
@@ -136,7 +134,7 @@ def _sums(model: nn.Module, batches) -> Tensor:
     scores, labels = scores.to(torch.promote_types(scores.dtype, torch.float32)), torch.cat(noted.labels)
     among = scores.topk(min(_TOP, scores.shape[1])).indices == labels[:, None]
     right = scores.argmax(dim=1) == labels
-    loss = F.cross_entropy(scores, labels).double() * len(labels)
+    loss = F.cross_entropy(scores, labels, reduction="none").double().sum()
     return torch.stack([torch.full_like(loss, len(labels)), loss, right.sum().double(), among.sum().double()])
 
 

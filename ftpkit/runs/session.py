@@ -8,24 +8,42 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import torch
+import torch.distributed as dist
 from tqdm import tqdm
 
 from ..finite import NonFiniteError
 from ..loop import Training
+from ..processes import Processes, ProcessLost
 from ..race import provenance
 from .config import Config
 from .folder import Folder
 
 
-def work(
-    training: Training, config: Config, folder: Folder, argv: list[str], write: Callable[[dict], None] | None = None
-) -> int:
-    """Train to the end, or until Ctrl-C or SIGTERM; returns the exit status, 0, 128 + signal, or 1 after an error.
+class Ended(Exception):
+    """This process has said why it ends, and does not wait for those that it trained with."""
 
-    argv: what stood behind ``python -m ftpkit``. write: what else is done with each epoch's record.
+    def __init__(self, status: int):
+        super().__init__(status)
+        self.status = status
+
+
+def work(
+    training: Training,
+    config: Config,
+    folder: Folder | None,
+    argv: list[str],
+    write: Callable[[dict], None] | None = None,
+) -> int:
+    """Train to the end, or until Ctrl-C or SIGTERM; returns the exit status, 0 or 128 + signal.
+
+    folder: None for a process that is not the first. argv: what stood behind ``python -m ftpkit``. write: what else is
+    done with each epoch's record. Raises Ended after an error for which there is a sentence, and after a second Ctrl-C.
     """
+    world = training.processes.world
 
     def on_epoch(record: dict) -> None:
+        if folder is None:
+            return
         folder.add(record)
         folder.save(training.state_dict())
         if write is not None:
@@ -33,36 +51,49 @@ def work(
         tqdm.write(_line(training.history, config.epochs))
         sys.stdout.flush()
 
-    again = shlex.join(["python", "-m", "ftpkit", *argv, *["--resume"] * ("--resume" not in argv)])
+    start = ["python"] if world == 1 else ["torchrun", f"--nproc_per_node={world}"]
+    again = shlex.join([*start, "-m", "ftpkit", *argv, *["--resume"] * ("--resume" not in argv)])
     try:
-        folder.begin(**provenance(str(training.device)), processes=1, argv=argv)
+        if folder is not None:
+            folder.begin(**provenance(str(training.device)), processes=world, argv=argv)
         with Stop() as stop:
-            training.run(on_epoch, stop)
-            if not training.finished:
-                folder.save(training.state_dict())
-            folder.end(training.finished)
-    except KeyboardInterrupt:
-        _complain(f"interrupted at once, without saving: {_kept(folder, training)}; go on with {again}")
-        return 128 + signal.SIGINT
+            training.run(on_epoch, stop, None if folder is not None else False)
+            if folder is not None:
+                if not training.finished:
+                    folder.save(training.state_dict())
+                folder.end(training.finished)
+    except KeyboardInterrupt as error:
+        complain(f"interrupted at once, without saving: {_kept(folder, training)}; go on with {again}")
+        raise Ended(128 + signal.SIGINT) from error
     except Exception as error:
         said = sentence(error, config.batch_size)
         if said is None or (config.rule is not None and type(error) in (ValueError, TypeError, AttributeError)):
             raise  # a mistake in an own rule is found by its traceback
-        _complain(f"stopped in epoch {training.epoch}: {said}; {_kept(folder, training)}")
-        return 1
+        complain(f"stopped in epoch {training.epoch}: {said}; {_kept(folder, training)}")
+        raise Ended(1) from error
     if training.finished:
         return 0
-    place = f"epoch {training.epoch}, batch {training.step} of {len(training.batches)}"
-    _complain(f"stopped and saved at {place}; go on with {again}")
-    return 128 + stop.signal
+    if folder is not None:
+        place = f"epoch {training.epoch}, batch {training.step} of {len(training.batches)}"
+        complain(f"stopped and saved at {place}; go on with {again}")
+    return 128 + (stop.signal or signal.SIGTERM)  # of the processes, only one may have got the signal
 
 
-def _complain(what: str) -> None:
-    print(what, file=sys.stderr)
+def complain(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
-def _kept(folder: Folder, training: Training) -> str:
-    return f"{len(training.history)} finished epochs are kept in {folder.path}"
+def shared(processes: Processes, value):
+    """What the first process has, in all of them."""
+    if not processes.joined:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+    return box[0]
+
+
+def _kept(folder: Folder | None, training: Training) -> str:
+    return f"{len(training.history)} finished epochs are kept{f' in {folder.path}' if folder else ''}"
 
 
 def _line(history: list[dict], epochs: int) -> str:
@@ -132,7 +163,7 @@ def sentence(error: Exception, batch_size: int) -> str | None:
         )
     if isinstance(error, RuntimeError) and text.startswith("DataLoader worker"):
         return f"a process that decodes images has ended ({text}); there may be too little memory: try fewer --workers"
-    told = (ValueError, TypeError, AttributeError, OSError, ImportError, NonFiniteError)
+    told = (ValueError, TypeError, AttributeError, OSError, ImportError, NonFiniteError, ProcessLost)
     return text if isinstance(error, told) else None
 
 

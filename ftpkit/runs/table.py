@@ -15,7 +15,7 @@ import numpy as np
 
 from ..presets import COLUMNS, PRESETS, ROWS, Preset
 from .protocols import MEANING, PROTOCOLS
-from .read import Run, find, same
+from .reading import Run, find, same
 
 _TITLES = {
     "cifar10": "CIFAR-10",
