@@ -23,12 +23,12 @@ class Unit:
 
     forward: z -> h, elementwise. windows: triples (center, half_width, factor). The layer loss of one unit has the
     derivative ``sum over windows of factor * loss.derivative((z - center) / half_width, t)``, times the weight.
-    levels: (low, high, steps) when h takes only the values ``i / steps * (high - low) + low``, i = 0 ... steps.
+    levels: when h takes only few values, these: two, or ``i / steps`` for i = 0 ... steps.
     """
 
     forward: Callable[[Tensor], Tensor]
     windows: tuple[tuple[float, float, float], ...]
-    levels: tuple[float, float, int] | None = None
+    levels: tuple[float, ...] = ()
 
     def loss_derivative(self, rule: Rule, z: Tensor, t: Tensor) -> Tensor:
         """dL(z, t)/dz before weighting; 0 where t = 0. z, t and the result have one shape."""
@@ -151,8 +151,8 @@ def _clamp_forward(z):
     return torch.clamp(z, 0, 1)
 
 
-_SIGN = Unit(_sign_forward, ((0.0, 1.0, 1.0),), levels=(-1.0, 1.0, 1))
-_STEP = Unit(_step_forward, ((0.0, 1.0, 0.5),), levels=(0.0, 1.0, 1))
+_SIGN = Unit(_sign_forward, ((0.0, 1.0, 1.0),), levels=(-1.0, 1.0))
+_STEP = Unit(_step_forward, ((0.0, 1.0, 0.5),), levels=(0.0, 1.0))
 _SATURATED_RELU = Unit(_clamp_forward, ((0.5, 0.5, 1.0),))
 
 
@@ -165,7 +165,8 @@ def _staircase(steps: int, form: str) -> Unit:
         windows = tuple((i / (steps - 1), 1.0, 1 / steps) for i in range(steps))
     else:
         raise ValueError(f"form is 'single' (one layer loss over [0, 1]) or 'sum' (one at each step), not {form!r}")
-    return Unit(partial(_staircase_forward, steps=steps), windows, levels=(0.0, 1.0, steps))
+    levels = tuple(i / steps for i in range(steps + 1))
+    return Unit(partial(_staircase_forward, steps=steps), windows, levels)
 
 
 class Activation(nn.Module):

@@ -71,6 +71,8 @@ class Loss:
     borders: tuple[float, ...] | None = None
 
     def __post_init__(self):
+        if self.borders is not None:
+            object.__setattr__(self, "borders", tuple(self.borders))
         z, t = torch.tensor([[-2.0, 0.0, 0.5]]), torch.tensor([[1.0, -1.0, 1.0]])
         for part in ("value", "derivative"):
             out = getattr(self, part)(z, t)

@@ -7,18 +7,17 @@ that layer keeps anyway. Every gradient is the same to the last bit.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache, partial, reduce
+from functools import partial, reduce
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import Node, saved_tensors_hooks
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from .activations import APPLY, Unit
-from .rules import Rule, gradient_sign
+from .bits import at_least, classes_of, from_bits, look_up, to_bits
+from .rules import Rule
 
 Recall = Callable[[], Tensor]  # what stands in for a saved tensor: called in the backward pass, it gives the tensor
 
@@ -46,7 +45,7 @@ def packed(model: nn.Module) -> Iterator[None]:
     >>> z.grad == model[1].weight * (z.abs() <= 1)
     tensor([[True, True, True, True]])
     """
-    if any(hasattr(module, "_orig_mod") or module._compiled_call_impl for module in model.modules()):
+    if any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl for m in model.modules()):
         raise ValueError("memory cannot be packed in a compiled model; leave out torch.compile or the packing")
     memory = _Memory()
     before = APPLY.set(partial(memory.threshold, APPLY.get()))
@@ -70,7 +69,7 @@ class _Memory:
             h = apply(z, unit, rule, scale)  # saves z, and nothing else
         finally:
             self.running = None
-        if unit.levels and unit.levels[2] < 128:  # as int8, and told apart in bfloat16
+        if 1 < len(unit.levels) <= 128:  # an int8 counts them, a bfloat16 tells them apart
             output = _Output(h, unit.levels)
             self.outputs[output.storage.cdata] = output
             if h.grad_fn is not None:
@@ -98,31 +97,13 @@ def _unchanged(tensor: Tensor, version: int) -> Tensor:
     return tensor
 
 
-# --- bits ------------------------------------------------------------------------------------------------------
-
-
-def _to_bits(codes: Tensor, bits: int) -> Tensor:
-    """Codes 0 ... 2**bits - 1, uint8 of shape (n,), as `bits` planes of uint8, shape (bits, ceil(n / 8))."""
-    rows = (F.pad(codes, (0, -len(codes) % 8)) if len(codes) % 8 else codes).view(8, -1)
-    places = torch.arange(8, dtype=torch.uint8, device=codes.device)[:, None]
-    planes = [(rows >> j & 1 if bits > 1 else rows) << places for j in range(bits)]
-    return torch.stack([plane.sum(0, dtype=torch.uint8) for plane in planes])
-
-
-def _from_bits(planes: Tensor, n: int) -> Tensor:
-    """The codes that `_to_bits` was given."""
-    places = torch.arange(8, dtype=torch.uint8, device=planes.device)[:, None]
-    rows = reduce(torch.bitwise_or, ((plane >> places & 1) << j for j, plane in enumerate(planes)))
-    return rows.view(-1)[:n]
-
-
 # --- outputs ---------------------------------------------------------------------------------------------------
 
 
 class _Output:
-    """The output h of a threshold, which itself is not held: its levels, counted from 0, once a layer keeps it."""
+    """The output h of a threshold. It is not held itself; once a layer keeps it, the levels of its numbers are."""
 
-    def __init__(self, h: Tensor, levels: tuple[float, float, int]):
+    def __init__(self, h: Tensor, levels: tuple[float, ...]):
         self.storage = StorageWeakRef(h.untyped_storage())  # as long as it lives, no other storage has this address
         self.n, self.dtype, self.version, self.levels = h.numel(), h.dtype, h._version, levels
         self.whole = h.size(), h.stride(), 0
@@ -134,19 +115,18 @@ class _Output:
     def keep(self, tensor: Tensor) -> Recall:
         """tensor: h or a view of it."""
         if self.planes is None:
-            low, high, steps = self.levels
+            steps = len(self.levels) - 1
             h = tensor.detach().as_strided((self.n,), (1,), 0)
-            codes = (h - low).mul_(steps / (high - low)).round_().to(torch.int8).view(torch.uint8)
-            self.planes = _to_bits(codes, steps.bit_length())
+            codes = (h * steps).round_().to(torch.int8) if steps > 1 else at_least(h, self.levels[1])
+            self.planes = to_bits(codes.view(torch.uint8), steps.bit_length())
         return partial(self.recall, tensor.size(), tensor.stride(), tensor.storage_offset())
 
     def recall(self, size, stride, offset) -> Tensor:
-        low, high, steps = self.levels
-        h = _from_bits(self.planes, self.n).to(self.dtype)
-        if steps != 1:
-            h.div_(steps)
-        if (low, high) != (0, 1):
-            h.mul_(high - low).add_(low)
+        steps = len(self.levels) - 1
+        if steps > 1:  # by the same division as in the forward pass
+            h = from_bits(self.planes, self.n).to(self.dtype).div_(steps)
+        else:
+            h = look_up(self.levels, self.planes, self.n, self.dtype)
         return h.as_strided(size, stride, offset)
 
 
@@ -154,85 +134,19 @@ class _Output:
 
 
 def _pre_activation(z: Tensor, unit: Unit, rule: Rule) -> Recall | None:
-    recall = _recipe(z)
-    if recall:
-        return recall
-    order = sorted(range(z.dim()), key=z.stride, reverse=True)
-    classes = _classes(unit.windows, rule, z.dtype)
-    if classes and z.permute(order).is_contiguous():
-        planes = classes.planes(z.detach().permute(order).reshape(-1))
-        return partial(classes.recall, planes, z.size(), z.stride(), z.device)
-    return None
-
-
-@dataclass(frozen=True)
-class _Classes:
-    """Numbers z that a unit and its rule cannot tell apart: ``groups[i]`` from ``cuts[i - 1]`` up to ``cuts[i]``.
-
-    values: a number of each group, which in the backward pass stands for all of them.
-    """
-
-    cuts: tuple[float, ...]
-    groups: tuple[int, ...]
-    values: Tensor
-
-    def planes(self, z: Tensor) -> Tensor:
-        if not self.cuts:
-            return torch.empty(0)
-        codes = torch.zeros_like(z, dtype=torch.uint8)  # that of groups[0]
-        for cut, before, after in zip(self.cuts, self.groups, self.groups[1:], strict=False):
-            codes.bitwise_xor_((z >= cut).view(torch.uint8).mul_(before ^ after))
-        return _to_bits(codes, (len(self.values) - 1).bit_length())
-
-    def recall(self, planes: Tensor, size, stride, device) -> Tensor:
-        values = self.values.to(device)
-        if not len(planes):
-            return torch.empty_strided(size, stride, dtype=values.dtype, device=device).fill_(values[0])
-        codes = _from_bits(planes, size.numel()).to(torch.int32)
-        return values.index_select(0, codes).as_strided(size, stride)
-
-
-@lru_cache(maxsize=100)
-def _classes(windows: tuple[tuple[float, float, float], ...], rule: Rule, dtype: torch.dtype) -> _Classes | None:
-    """Found by asking the rule itself, so that they hold for its own rounding; None where z must be known."""
-    borders = rule.loss.borders
-    if borders is None or rule.targets is not gradient_sign:
-        return None
-    unit = Unit(torch.sign, windows)
-
-    def answers(z):
-        return torch.stack([unit.backward(rule, torch.full_like(z, g), z, 1.0) for g in (-1, 1)], dim=1)
-
-    ends = torch.tensor([c + w * b for c, w, _ in windows for b in borders] or [0.0], dtype=torch.float64).unique()
-    eps = torch.finfo(dtype).eps
-    beside = torch.cat([ends * (1 + i * eps) for i in range(-2, 3)])
-    z = torch.cat([ends[:1] - 1, beside, (ends[1:] + ends[:-1]) / 2, ends[-1:] + 1]).to(dtype).unique()
-    low, high = z[:-1], z[1:]
-    changes = (answers(low) != answers(high)).any(1)
-    low, high = low[changes], high[changes]
-    while True:  # halve each interval until its ends are neighbours
-        middle = ((low.double() + high.double()) / 2).to(dtype)
-        between = (low < middle) & (middle < high)
-        if not between.any():
-            break
-        as_low = (answers(middle) == answers(low)).all(1)
-        low = torch.where(between & as_low, middle, low)
-        high = torch.where(between & ~as_low, middle, high)
-    values = torch.cat([z[:1], high])
-    distinct: dict[tuple[float, ...], int] = {}
-    groups = tuple(distinct.setdefault(tuple(answer), len(distinct)) for answer in answers(values).tolist())
-    classes = _Classes(tuple(high.tolist()), groups, values[[groups.index(group) for group in distinct.values()]])
-    z = torch.cat([z, torch.linspace(-9, 9, 999, dtype=dtype)])
-    if not torch.equal(answers(z), answers(classes.recall(classes.planes(z), z.size(), z.stride(), z.device))):
-        raise ValueError(f"the derivative of loss {rule.loss.name!r} changes elsewhere than at its borders {borders}")
-    return classes
+    recipe = _recipe(z)
+    if recipe:
+        return recipe
+    classes = classes_of(unit.windows, rule, z.dtype)
+    dense = z.permute(sorted(range(z.dim()), key=z.stride, reverse=True)).is_contiguous()
+    return classes.keep(z) if classes and dense else None
 
 
 # --- inputs that are computed again ----------------------------------------------------------------------------
 
 
 _NORMS = "NativeBatchNormBackward0", "CudnnBatchNormBackward0", "MiopenBatchNormBackward0"
-_PROVED: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # weight of a batch norm: {what came of it: is it z?}
+_PROVED = WeakTensorKeyDictionary()  # weight of a batch norm: {z's form: was it the same, bit for bit, the first time?}
 
 
 def _recipe(z: Tensor) -> Recall | None:
@@ -242,12 +156,12 @@ def _recipe(z: Tensor) -> Recall | None:
     if type(node).__name__ == "AddBackward0" and node._saved_alpha == 1:
         nodes = [node for node, _ in node.next_functions]
     terms = [_term(node) for node in nodes]
-    weights = [node.next_functions[1][0].variable for node in nodes if type(node).__name__ in _NORMS]
-    if None in terms or not weights or z._version >= len(nodes):  # a sum may have been taken in place
+    norms = [node for node in nodes if type(node).__name__ in _NORMS]
+    if None in terms or not norms or z._version >= len(nodes):  # a sum may have been taken in place
         return None
     recipe = partial(_sum, terms)
-    proved = _PROVED.setdefault(weights[0], {})
-    key = len(terms), z.size(), z.stride(), z.dtype
+    proved = _PROVED.setdefault(norms[0].next_functions[1][0].variable, {})
+    key = len(terms), z.size(), z.stride(), z.dtype, z.device
     if key not in proved:
         again = recipe()
         proved[key] = again.stride() == z.stride() and again.dtype == z.dtype and torch.equal(again, z)
@@ -259,8 +173,8 @@ def _term(node: Node | None) -> Recall | None:
     if isinstance(output, _Output) and output.planes is not None:
         return partial(output.recall, *output.whole)
     if type(node).__name__ in _NORMS and node._saved_training:
-        bias = getattr(node.next_functions[2][0], "variable", None)
-        if bias is not None and hasattr(node.next_functions[1][0], "variable"):
+        weight, bias = (getattr(node, "variable", None) for node, _ in node.next_functions[1:])  # if these are trained
+        if weight is not None and bias is not None:
             return partial(_normalized, node, bias.detach().clone())
     return None
 
