@@ -1,6 +1,6 @@
 """Controls that have names, work by keyboard, and follow a trait of a demo's state."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import anywidget
 import ipywidgets as W
@@ -94,6 +94,13 @@ def check(state: T.HasTraits, name: str, description: str) -> W.Checkbox:
 def text(state: T.HasTraits, name: str, description: str) -> W.Text:
     """A line to type in; it counts when Enter is pressed or the line is left."""
     return _follow(state, name, W.Text(description=description, continuous_update=False, **_LABEL))
+
+
+def button(description: str, tooltip: str, action: Callable[[], None]) -> W.Button:
+    """A button that does something when it is pressed; the tooltip says what."""
+    pressed = W.Button(description=description, tooltip=tooltip, layout={"width": "auto"})
+    pressed.on_click(lambda _: action())
+    return pressed
 
 
 def _follow(state: T.HasTraits, name: str, control):

@@ -12,6 +12,7 @@ import traitlets as T
 from matplotlib.figure import Figure
 
 from ..plots import Picture
+from .controls import button
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ class Demo:
         self._start = self.state.values()
         self._drawn, self._took, self._asked = None, 0.0, None
         self.picture, self.text, self.status, self.question = (W.HTML() for _ in range(4))
-        self.reset = _button("Reset", "Back to the state that the demo began with", self._reset)
-        self.look = _button("Look", "Show what the question asks about", self._look)
+        self.reset = button("Reset", "Back to the state that the demo began with", self._reset)
+        self.look = button("Look", "Show what the question asks about", self._look)
         self.look.layout.display = "none"
-        self.tries = [_button(f"Try: {each.name}", each.question, self._ask_for(each)) for each in self.TRIES]
+        self.tries = [button(f"Try: {each.name}", each.question, self._ask_for(each)) for each in self.TRIES]
         self.view = W.VBox(
             [
                 *self.controls(),
@@ -183,12 +184,6 @@ class Demo:
     def _repr_mimebundle_(self, include=None, exclude=None):
         name = type(self).__name__
         return {**self.view._repr_mimebundle_(), "text/plain": f"{name}: run this cell to use the demo"}
-
-
-def _button(description: str, tooltip: str, action: Callable[[], None]) -> W.Button:
-    button = W.Button(description=description, tooltip=tooltip, layout={"width": "auto"})
-    button.on_click(lambda _: action())
-    return button
 
 
 class Strip:
