@@ -18,6 +18,7 @@ COMMANDS = {
     "bench": ("ftpkit.bench", "count and time what the activations cost beside ReLU"),
     "data": ("ftpkit.data", "make the bundled images again from the full set"),
     "depth": ("ftpkit.depth", "gradients by depth and flipped outputs, ten seeds of each: notebook 04's bands"),
+    "skips": ("ftpkit.skips", "what thresholds on the skip path do, ten seeds of each: notebook 07's bands"),
     "search": ("ftpkit.search.compare", "search for targets on small networks by every method, and compare"),
     "picture": ("ftpkit.plots.overview", "draw the README's picture from the results in data/results"),
 }

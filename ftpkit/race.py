@@ -56,6 +56,11 @@ _SIGNS = ("relu", *(f"sign:{rule}" for rule in "STE SSTE FTP-SH Ramp Hinge LogLo
 _CONVNET = ("relu", "saturated-relu", "sign:SSTE", "sign:FTP-SH", "staircase-3:SSTE", "staircase-3:FTP-SH")
 _STEPS = ("sign", "step", *(f"staircase-{k}" for k in (2, 3, 5, 9, 17)))  # 2, 2, 3, 4, 6, 10, 18 levels
 _LEVELS = ("relu", "saturated-relu", *(f"{activation}:{rule}" for activation in _STEPS for rule in ("SSTE", "FTP-SH")))
+_RESNET = ("relu", "sign:SSTE", "sign:FTP-SH", "staircase-5:SSTE", "staircase-5:FTP-SH")
+_RESNET8 = Race(
+    "resnet8", _RESNET, (1e-3, 3e-3, 1e-2, 3e-2), epochs=2, lr_seeds=2, held_out=500, train_size=2000, batch_size=50,
+    test="fashion-mnist-12k",
+)  # fmt: skip
 
 RACES = Table(
     {
@@ -65,6 +70,8 @@ RACES = Table(
         "levels-live": Race("mlp", _LEVELS, (3e-3,), epochs=3, test="fashion-mnist-12k"),
         "convnet4-live": Race("convnet4", _CONVNET, (1e-3,), epochs=2, train_size=2000, test="fashion-mnist-12k"),
         "convnet4": Race("convnet4", _CONVNET, (3e-4, 1e-3, 3e-3, 1e-2), epochs=5, seeds=5, lr_seeds=1),
+        "resnet8-live": _RESNET8,
+        "resnet8-real-live": replace(_RESNET8, network="resnet8-real"),
     },
     kind="race",
 )
