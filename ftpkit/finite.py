@@ -41,8 +41,8 @@ class Guard:
     def look(self, total_loss: Tensor, x: Tensor) -> None:
         if self.step % self.every == 0:
             self.judge()
-            norm, total_loss = torch.nn.utils.get_total_norm(self.weights), self.processes.total(total_loss)
-            values = torch.stack([norm.float(), total_loss.float()]).to("cpu", non_blocking=True)
+            norm, of_all = torch.nn.utils.get_total_norm(self.weights), self.processes.total(total_loss)
+            values = torch.stack([norm.float(), of_all.float(), total_loss.float()]).to("cpu", non_blocking=True)
             copied = torch.cuda.current_stream(x.device).record_event() if x.is_cuda else None
             self.pending = values, copied, x, f"by training step {self.step + 1}"
             if not self.late:
@@ -56,8 +56,8 @@ class Guard:
         (values, copied, x, when), self.pending = self.pending, None
         if copied is not None:
             copied.synchronize()
-        norm, total_loss = values.tolist()
-        if math.isfinite(norm) and math.isfinite(total_loss):
+        norm, of_all, total_loss = values.tolist()
+        if math.isfinite(norm) and math.isfinite(of_all):
             return
         finite_scores(self.model, [(x, None)], when, training=True)
         for layer, module in self.model.named_modules():

@@ -131,6 +131,8 @@ class Training:
     def _train_epoch(self, should_stop, bar) -> bool:
         """Train on what is left of the epoch; False when it was stopped before its end."""
         self.model.train()
+        if self.order is not None:
+            self.batches.generator.set_state(self.order)
         images, size, world = self.batches.images, self.batches.batch_size, self.processes.world
         began = time.perf_counter() - self.seconds
         for x, y in self._timed(self.batches.iterate(skip=self.step)):
@@ -244,8 +246,6 @@ class Training:
         self.total_loss, self.correct = state["total_loss"].to(self.device), state["correct"].to(self.device)
         self._keep_sums_in_the_first()
         self.history, self.guard.step = list(state["history"]), state["looks"]
-        if self.order is not None:
-            self.batches.generator.set_state(self.order)
         if state["drawn"].keys() == self.drawn.keys():  # another device, or a new process, draws what its seed gives
             pairs = {key: (state["drawn"][key], new) for key, new in self.drawn.items()}
             self.drawn = {key: torch.cat([old[: len(new)], new[len(old) :]]) for key, (old, new) in pairs.items()}
@@ -269,9 +269,9 @@ def _states(device: torch.device) -> dict[str, Tensor]:
 
 
 def _set_states(states: dict[str, Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states["cpu"])
+    torch.set_rng_state(states["cpu"].clone())  # a row of a larger tensor is a segmentation fault
     if device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)
+        torch.cuda.set_rng_state(states["cuda"].clone(), device)
 
 
 # --- what it asks of its arguments -------------------------------------------------------------------------------

@@ -168,15 +168,15 @@ def _own_device(device: torch.device, local_rank: int, local_world: int) -> torc
     for backend in {_BACKENDS["cpu"], _BACKENDS[device.type]}:
         if not (dist.is_available() and getattr(dist, f"is_{backend}_available")()):
             raise ValueError(f"this PyTorch was built without {backend}, by which processes on {device} would talk")
-    if device.type == "cuda":
-        if device.index is not None and local_world > 1:
-            raise ValueError(f"{local_world} processes cannot share {device}: say cuda, and each takes its own")
-        as_device(device)
-        if local_world > (here := torch.cuda.device_count()):
-            raise ValueError(
-                f"torchrun --nproc_per_node={local_world}, but {here} GPU{'s are' if here > 1 else ' is'} here: take "
-                f"--nproc_per_node={here}, or train on the CPU with --device cpu"
-            )
-        device = torch.device("cuda", local_rank if device.index is None else device.index)
-        torch.cuda.set_device(device)
+    if device.type != "cuda":
+        return device
+    if device.index is not None and local_world > 1:
+        raise ValueError(f"{local_world} processes cannot share {device}: say cuda, and each takes its own")
+    if local_world > (here := torch.cuda.device_count()) > 0:
+        raise ValueError(
+            f"torchrun --nproc_per_node={local_world}, but {here} GPU{'s are' if here > 1 else ' is'} here: take "
+            f"--nproc_per_node={here}, or train on the CPU with --device cpu"
+        )
+    device = as_device(torch.device("cuda", local_rank) if device.index is None else device)
+    torch.cuda.set_device(device)
     return device

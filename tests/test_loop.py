@@ -119,6 +119,15 @@ def test_the_state_given_to_on_epoch_is_that_of_the_epochs_end():
     assert same_weights(second, run)
 
 
+def test_the_same_training_runs_on_after_a_stop():
+    whole, halting = training(), training()
+    whole.run()
+    for batches in (3, 1, 6):
+        halting.run(should_stop=after(batches))
+    halting.run()
+    assert same_weights(halting, whole) and without_times(halting.history) == without_times(whole.history)
+
+
 def test_a_stop_keeps_the_seconds_of_the_epoch_under_way():
     run = training(epochs=1)
     run.run(should_stop=after(3))
