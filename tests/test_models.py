@@ -14,14 +14,16 @@ from torch import nn
 
 import ftpkit
 from ftpkit import ftprop
-from ftpkit.models import MLP, ConvNet4, ResNet, count_parameters
+from ftpkit.models import MLP, ConvNet4, ConvNet8, ResNet, count_parameters
 
 SIGN = partial(ftpkit.Sign, "FTP-SH")
 
 SMALL = {  # one of each kind, quick to run; factory -> model, and a batch for it
     "MLP": (partial(MLP, input_shape=(1, 4, 4), hidden=(8, 8)), (5, 1, 4, 4)),
     "ConvNet4": (partial(ConvNet4, input_shape=(1, 8, 8)), (5, 1, 8, 8)),
+    "ConvNet8": (partial(ConvNet8, input_shape=(1, 9, 8)), (5, 1, 9, 8)),
     "ResNet": (partial(ResNet, input_shape=(3, 8, 8), depth=8), (5, 3, 8, 8)),
+    "ResNet, real skip": (partial(ResNet, input_shape=(3, 8, 8), depth=8, skip="real"), (5, 3, 8, 8)),
 }
 
 

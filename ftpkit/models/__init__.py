@@ -7,6 +7,7 @@ is fed, and does not mind torch.compile, pickle and deepcopy.
 
 from .checks import Factory, count_parameters
 from .convnets import AlexNet, ConvNet4, ConvNet8
+from .harden import Hardened, harden
 from .mlp import MLP
 from .resnet import BasicBlock, Bottleneck, ResNet
 
@@ -18,6 +19,8 @@ __all__ = [
     "ConvNet4",
     "ConvNet8",
     "Factory",
+    "Hardened",
     "ResNet",
     "count_parameters",
+    "harden",
 ]
