@@ -25,10 +25,10 @@ def dichotomies(X, columns, verdicts, weights, names):
     for ax, t, verdict, w, name in zip(axes.flat, columns, verdicts, weights, names, strict=False):
         _plane(ax, X, t, title=name)
         if w is not None:
-            _half_plane(ax, w, 1.9)
+            half_plane(ax, w, 1.9)
             line(ax, w, 1.9, color=BROWN, linewidth=2)
         elif not verdict.separable:
-            _certificate(ax, X, t, verdict.support, verdict.coefficients)
+            certificate(ax, X, t, verdict.support, verdict.coefficients)
     _blank(axes.flat[len(columns) :])
     return fig
 
@@ -38,7 +38,7 @@ def solutions(X, y, networks, names):
     fig, axes = figure(2, (len(networks) + 1) // 2, 1.45, 1.65, squeeze=False)
     for ax, W, name in zip(axes.flat, networks, names, strict=False):
         _plane(ax, X, y, title=name)
-        _units(ax, W[0], 1.9, X)
+        unit_lines(ax, W[0], 1.9, X)
     _blank(axes.flat[len(networks) :])
     return fig
 
@@ -52,9 +52,9 @@ def falls_apart(X, T, W, y):
     _network(axes[0])
     for j in range(2):
         _plane(axes[j + 1], X, T[:, j], "$x_1$", "$x_2$", f"hidden unit {j + 1}: $X \\to T_{{:,{j + 1}}}$")
-        _units(axes[j + 1], W[0][[j]], 1.9, X, numbers=[j + 1])
+        unit_lines(axes[j + 1], W[0][[j]], 1.9, X, numbers=[j + 1])
     _plane(axes[3], T, y, "$t_1$", "$t_2$", "output unit: $T \\to y$")
-    _units(axes[3], W[1], 1.9, T, numbers=["y"])
+    unit_lines(axes[3], W[1], 1.9, T, numbers=["y"])
     places, counts = np.unique(T, axis=0, return_counts=True)
     for (a, b), count in zip(places, counts, strict=True):
         if count > 1:
@@ -69,17 +69,17 @@ def frames(X, y, steps, columns=4):
     """
     rows = -(-len(steps) // columns)
     fig, axes = figure(rows, columns, 2.75, 2.8, squeeze=False)
-    centre, limit = _window(X)
+    centre, limit = window(X)
     for ax, step in zip(axes.flat, steps, strict=False):
-        _network_plane(ax, X - centre, y, _shifted(step["W"], centre), limit, step["title"])
+        _network_plane(ax, X - centre, y, shifted(step["W"], centre), limit, step["title"])
         if step.get("before") is not None:
-            now, before = (_shifted([W], centre)[0] for W in (step["W"][0], step["before"]))
+            now, before = (shifted([W], centre)[0] for W in (step["W"][0], step["before"]))
             moved = ~np.isclose(now, before, rtol=1e-9, atol=1e-12).all(axis=1)
             for j in np.flatnonzero(moved):
                 line(ax, before[j], limit, color="0.6", linestyle=_LINES[j], linewidth=1.2, zorder=1)
-            _units(ax, now, limit, X - centre, colors=["black" if m else BROWN for m in moved])
+            unit_lines(ax, now, limit, X - centre, colors=["black" if m else BROWN for m in moved])
         else:
-            _units(ax, _shifted(step["W"], centre)[0], limit, X - centre)
+            unit_lines(ax, shifted(step["W"], centre)[0], limit, X - centre)
     _blank(axes.flat[len(steps) :])
     return fig
 
@@ -87,11 +87,11 @@ def frames(X, y, steps, columns=4):
 def networks(X, y, found):
     """One panel for each network: title -> weights; its hidden lines, the side of +1 shaded, mistakes ringed."""
     fig, axes = figure(1, len(found), 2.75, 2.95, squeeze=False)
-    centre, limit = _window(X)
+    centre, limit = window(X)
     for ax, (title, W) in zip(axes[0], found.items(), strict=True):
-        moved = _shifted(W, centre)
+        moved = shifted(W, centre)
         _network_plane(ax, X - centre, y, moved, limit, title)
-        _units(ax, moved[0], limit, X - centre)
+        unit_lines(ax, moved[0], limit, X - centre)
     return fig
 
 
@@ -101,12 +101,12 @@ def cuts(X, chosen):
     chosen: dicts with points, signs, coefficients and a title; X: all instances, drawn small.
     """
     fig, axes = figure(1, len(chosen), 2.9, 3.0, squeeze=False)
-    centre, limit = _window(X)
+    centre, limit = window(X)
     for ax, cut in zip(axes[0], chosen, strict=True):
         ax.plot(*(X - centre).T, ".", color="0.7", markersize=4)
         P, signs = np.asarray(cut["points"], float) - centre, np.asarray(cut["signs"])
         _plane(ax, P, signs, title=cut["title"], limit=limit)
-        _certificate(ax, P, signs, range(len(P)), cut["coefficients"])
+        certificate(ax, P, signs, range(len(P)), cut["coefficients"])
     return fig
 
 
@@ -134,7 +134,7 @@ def _outputs(X, W):
     return X[:, 0]
 
 
-def _half_plane(ax, w, limit):
+def half_plane(ax, w, limit):
     _shade(ax, lambda plane: affine(plane, w[None])[:, 0] > 0, limit)
 
 
@@ -145,7 +145,7 @@ def _shade(ax, says, limit):
     ax.imshow(yes, extent=(-limit, limit) * 2, origin="lower", cmap="Greys", vmin=0, vmax=6, zorder=0)
 
 
-def _units(ax, W, limit, avoid, numbers=None, colors=None):
+def unit_lines(ax, W, limit, avoid, numbers=None, colors=None):
     """The lines of the units W (k, 3), a line style for each, its number on the side of +1, far from `avoid` (., 2)."""
     numbers = range(1, len(W) + 1) if numbers is None else numbers
     taken = [*avoid]
@@ -168,7 +168,7 @@ def _units(ax, W, limit, avoid, numbers=None, colors=None):
             taken.append(labels[best])
 
 
-def _certificate(ax, X, t, support, coefficients):
+def certificate(ax, X, t, support, coefficients):
     """Both hulls on the support, and the point where they meet."""
     support = np.asarray(list(support))
     for side, look in ((1, "-"), (-1, "--")):
@@ -198,12 +198,12 @@ def _network(ax):
     ax.axis("off")
 
 
-def _window(X):
+def window(X):
     centre = (X.min(axis=0) + X.max(axis=0)) / 2
     return centre, 1.15 * np.abs(X - centre).max()
 
 
-def _shifted(W, centre):
+def shifted(W, centre):
     """The same weights for inputs that are centred."""
     first = np.asarray(W[0], float)
     return [np.c_[first[:, :-1], first[:, -1] + first[:, :-1] @ centre], *W[1:]]

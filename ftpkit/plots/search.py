@@ -83,22 +83,27 @@ def calls(trace):
     return tree
 
 
-def call_tree(trace, solved):
-    """Every call of ftprop(d) below the one that made it, in order from left to right, True black and False white.
-
-    A dashed frame: what the call did was undone. Below a call: the caller's loss after it.
-    """
-    tree = calls(trace)
-    top = tree[0][0]
+def across(tree):
+    """Where the calls of a tree stand from left to right: the index of a call -> x, every caller above its middle."""
     below = {i: [k for k, (_, caller, _) in enumerate(tree) if caller == i] for i in range(len(tree))}
     x, leaves = {}, iter(range(len(tree)))
 
     def place(i):
         for k in below[i]:
             place(k)
-        x[i] = np.mean([x[k] for k in below[i]]) if below[i] else float(next(leaves))
+        x[i] = float(np.mean([x[k] for k in below[i]])) if below[i] else float(next(leaves))
 
     place(0)
+    return x
+
+
+def call_tree(trace, solved):
+    """Every call of ftprop(d) below the one that made it, in order from left to right, True black and False white.
+
+    A dashed frame: what the call did was undone. Below a call: the caller's loss after it.
+    """
+    tree = calls(trace)
+    top, x = tree[0][0], across(tree)
     fig, ax = figure(1, 1, max(8.0, 1.3 * (max(x.values()) + 1)), 1.25 * top)
     for i, (d, caller, proposed) in enumerate(tree):
         true = solved if proposed is None else proposed.reached
