@@ -24,14 +24,14 @@ FTP_SH = partial(Sign, "FTP-SH")
 UNWEIGHTED = partial(Sign, Rule("Hinge", weighted=False))
 STAIRCASE = partial(QuantReLU, 3, "SSTE")
 
-# name -> activation, settings of `training`: 50 steps each; 67 images are four batches of 15 and one of 7
+# name -> activation, settings of `training`: 50 or 20 steps; 67 images are four batches of 15 and one of 7
 UNEVEN = {"images": 67, "batch_size": 15, "epochs": 10}
 SGD = {"optimizer": "sgd", "lr": 0.01}  # where gradients cancel to 0, Adam makes 1e-11 of their rounding
 SPLIT_IN_TWO = {
     "FTP-SH": (FTP_SH, {"images": 160, "batch_size": 16, "epochs": 5}),
     "FTP-SH, uneven": (FTP_SH, UNEVEN),
-    "staircase, uneven": (STAIRCASE, UNEVEN),
-    "unweighted, uneven": (UNWEIGHTED, UNEVEN | SGD),
+    "staircase, uneven": (STAIRCASE, UNEVEN | {"epochs": 4}),
+    "unweighted, uneven": (UNWEIGHTED, UNEVEN | SGD | {"epochs": 4}),
 }
 
 
@@ -95,18 +95,18 @@ def batch_norm(processes, folder):
 
 def dropout(processes, folder):
     """A run to its end; and one that the second process alone is told to stop, and that goes on from a file."""
-    kept = []
-    whole = training(normed(0.5), processes)
-    note = whole.model[3].register_forward_hook(lambda module, inputs, out: kept.append((out != 0).double().mean()))
+    kept, even = [], {"images": 64, "batch_size": 16}
+    whole = training(normed(0.5), processes, **even)
+    note = whole.model[3].register_forward_hook(lambda module, inputs, out: kept.append(out != 0))
     whole.run()
     note.remove()
-    first = training(normed(0.5), processes)
+    first = training(normed(0.5), processes, **even)
     first.run(should_stop=after(7, of=processes.rank == 1))
     place = first.epoch, first.step
     if processes.first:
         torch.save(first.state_dict(), folder / "stopped.pt")
     processes.wait()
-    second = training(normed(0.5), processes)
+    second = training(normed(0.5), processes, **even)
     second.load_state_dict(torch.load(folder / "stopped.pt", weights_only=True))
     second.run()
     first.run()
@@ -150,12 +150,15 @@ def sums_and_flags(processes, folder):
 class Burst(nn.Module):
     """Passes on what it gets; in one process nothing is left of it from the third training batch on."""
 
+    replays = 0
+
     def __init__(self, bursts):
         super().__init__()
         self.bursts, self.seen = bursts, 0
 
     def forward(self, x):
         self.seen += self.training
+        Burst.replays += self.training and not torch.is_grad_enabled()
         return x * torch.inf if self.bursts and self.seen >= 3 else x
 
 
@@ -204,7 +207,7 @@ def main(folder):
             for trial in TRIALS:
                 seen[trial.__name__] = trial(processes, folder)
     except (NonFiniteError, ProcessLost) as error:
-        seen["error"] = type(error).__name__, str(error)
+        seen["error"] = type(error).__name__, str(error), Burst.replays
     torch.save(seen, folder / f"rank{processes.rank}.pt")
     return "error" in seen
 

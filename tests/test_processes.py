@@ -58,7 +58,6 @@ def test_batches_split_in_two_give_the_weights_that_one_process_gives(two, name)
     before = runs.copy_of(model)
     alone = runs.training(model, **settings)
     alone.run()
-    assert len(alone.batches) * alone.epochs == 50
     assert all((alone.model.state_dict()[key] - before[key]).abs().max() > 1e-3 for key in before)
     for seen in two[1:]:
         state, history = seen["split_in_two"][name]
@@ -113,15 +112,15 @@ def test_all_processes_are_judged_with_the_same_running_statistics(two):
 def test_all_stop_when_one_is_told_and_go_on_bit_equal_with_dropout(two):
     for seen in two[1:]:
         states, (whole, second), place, _ = seen["dropout"]
-        assert place == (2, 2)
+        assert place == (2, 3)
         assert equal(states[0], states[1]) and equal(states[0], states[2])
         assert_same_epochs(second, whole)  # what was counted before the stop is counted once
 
 
 def test_each_process_draws_its_own_dropout(two):
-    kept, other = (torch.stack(seen["dropout"][3]) for seen in two[1:])
-    training = (kept < 1) & (other < 1)  # not in evaluation
-    assert training.sum() == 15 and (kept != other)[training].all()
+    kept, other = (seen["dropout"][3] for seen in two[1:])
+    masks = [(a, b) for a, b in zip(kept, other, strict=True) if not (a.all() and b.all())]  # not in evaluation
+    assert len(masks) == 12 and not any(torch.equal(a, b) for a, b in masks)
 
 
 def test_one_process_goes_on_where_two_stopped(two):
@@ -161,7 +160,8 @@ def test_sums_flags_and_parts(two):
 
 
 def test_the_process_that_saw_it_says_what_is_not_finite(two):
-    (lost, said), (other, found) = (seen["error"] for seen in two[1:])
+    (lost, said, replays), (other, found, replays_too) = (seen["error"] for seen in two[1:])
+    assert (replays, replays_too) == (1, 1)  # together, because batch norm on GPUs waits for the others in it
     assert lost == "ProcessLost" and said.startswith("process 0 of 2 has lost another one")
     assert other == "NonFiniteError" and found.startswith(
         "by training step 3, not finite: the output of layer '1' (Burst)"
