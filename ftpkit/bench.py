@@ -1,7 +1,7 @@
-"""What a threshold costs beside nn.ReLU: passes over memory, which are exact, and time, which is measured.
+"""What a threshold costs beside nn.ReLU in time, which is measured, and in passes and bytes, which are counted.
 
-`cost` counts. ``python -m ftpkit bench`` counts and measures: every number of seconds is divided by ReLU's of the same
-round, and the contenders of a round run one after the other, so that a machine that slows down slows all of them.
+``python -m ftpkit bench``: every number of seconds is divided by ReLU's of the same round, and the contenders of a
+round run one after the other, so that a machine that slows down slows all of them.
 """
 
 import argparse
@@ -10,18 +10,19 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
 from .activations import QuantReLU, SaturatedReLU, Sign, Step
+from .batches import Batches
+from .cost import cost, saved_bytes
+from .loop import COMPILE_MODES, PRECISIONS, Training
 from .models import ConvNet4, ResNet
+from .packed import packed
 from .splits import Split
-from .train import fit
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "nn.ReLU": nn.ReLU,
@@ -36,74 +37,15 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "QuantReLU(3, sum), SSTE": lambda: QuantReLU(3, "SSTE", form="sum"),
     "SaturatedReLU": SaturatedReLU,
 }
+PACKED = ", packed"
 IN_NETWORKS = ["nn.ReLU", "Sign, SSTE", "Sign, FTP-SH", "QuantReLU(3), FTP-SH"]
+IN_NETWORKS += [name + PACKED for name in IN_NETWORKS[1:]]
 BARE = "nn.ReLU, bare loop"
 NETWORKS = {  # with the batch for a CPU
     "ConvNet4": (lambda activation: ConvNet4(activation, (3, 32, 32), 10), 64),
     "ResNet-18": (lambda activation: ResNet(activation, (3, 32, 32), 10, depth=18), 16),
 }
 SHAPE, QUICK_SHAPE = (64, 64, 32, 32), (8, 64, 32, 32)
-
-
-# --- counted ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one forward and one backward pass of an activation move, per element of its input.
-
-    forward, backward: operations that read or write a tensor of at least the input's size. bytes_moved: what they read
-    and write. saved: tensors of at least that size that are kept for the backward pass; saved_bytes: theirs.
-    """
-
-    forward: int
-    backward: int
-    bytes_moved: float
-    saved: int
-    saved_bytes: float
-
-    @property
-    def passes(self) -> int:
-        return self.forward + self.backward
-
-
-def cost(activation: Callable[[Tensor], Tensor], size: int = 1024) -> Cost:
-    """Count what `activation` does to a float32 tensor of `size` numbers; the same on every machine.
-
-    Views and memory that is only reserved cost nothing; a pass that writes in place reads and writes.
-
-    >>> cost(nn.ReLU())
-    Cost(forward=1, backward=1, bytes_moved=20.0, saved=1, saved_bytes=4.0)
-    """
-    z, g, kept = torch.randn(size, requires_grad=True), torch.randn(size), {}
-
-    def keep(tensor):
-        if tensor.numel() >= size:
-            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), _Counter(size) as forward:
-        h = activation(z)
-    with _Counter(size) as backward:
-        torch.autograd.grad(h, z, g)
-    moved = (forward.bytes + backward.bytes) / size
-    return Cost(forward.passes, backward.passes, moved, len(kept), sum(kept.values()) / size)
-
-
-class _Counter(TorchDispatchMode):
-    """Counts the ATen operations that touch a tensor of at least `size` numbers, and the bytes they read and write."""
-
-    def __init__(self, size: int):
-        super().__init__()
-        self.size, self.passes, self.bytes = size, 0, 0
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        out = operation(*args, **(kwargs or {}))
-        if not operation.is_view and "empty" not in operation.name():
-            tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, Tensor) and x.numel() >= self.size]
-            self.passes += bool(tensors)
-            self.bytes += sum(x.numel() * x.element_size() for x in tensors)
-        return out
 
 
 # --- measured --------------------------------------------------------------------------------------------------
@@ -148,23 +90,48 @@ def _activation_timer(make, shape: tuple[int, ...], device: torch.device, repeat
     return measure
 
 
-def _network_timers(build, names: list[str], batch: int, steps: int, device: torch.device):
-    """Timers of `steps` training steps of ``ftpkit.train.fit``, its check for finite numbers on as it is by default."""
+@dataclass
+class _Trained:
+    """A network that `Training` can be timed on, its watch for finite numbers on as it is by default."""
+
+    model: nn.Module
+    batches: Batches
+    options: dict
+    record: dict = field(default_factory=dict)  # of the last epoch
+
+    def __call__(self) -> float:
+        training = Training(self.model, self.batches, epochs=1, lr=1e-4, **self.options)
+        (self.record,) = training.run(progress=False)
+        return self.record["seconds"]
+
+    def saved_bytes(self) -> int:
+        x, _ = next(iter(self.batches))
+        self.model.train()
+
+        def forward():
+            if self.options["memory"] == "plain":
+                return self.model(x)
+            with packed(self.model):
+                return self.model(x)
+
+        forward()  # what packs looks at some things the first time
+        return saved_bytes(forward)
+
+
+def _networks(build, names: list[str], batches: Batches, options: dict, device: torch.device) -> dict[str, _Trained]:
+    networks = {}
+    for name in names:
+        memory = "packed" if name.endswith(PACKED) else "plain"
+        model = build(ACTIVATIONS[name.removesuffix(PACKED)]).to(device)
+        networks[name] = _Trained(model, batches, options | {"memory": memory})
+    return networks
+
+
+def _random_batches(batch: int, steps: int, device: torch.device) -> Batches:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (batch * steps, 3, 32, 32), generator=generator, dtype=torch.uint8)
     split = Split(images, torch.randint(10, (batch * steps,), generator=generator)).to(device)
-
-    def through_fit(name):
-        model = build(ACTIVATIONS[name]).to(device)
-
-        def measure():
-            return fit(model, split, epochs=1, lr=1e-4, batch_size=batch, progress=False)[0]["seconds"]
-
-        return measure
-
-    return {name: through_fit(name) for name in names} | {
-        BARE: _bare_timer(build(nn.ReLU).to(device), split, batch, steps, device)
-    }
+    return Batches(split, batch, shuffle=True, crop=4, flip=True, generator=generator)
 
 
 def _bare_timer(model: nn.Module, split: Split, batch: int, steps: int, device: torch.device) -> Callable[[], float]:
@@ -199,6 +166,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, help="images in a training step, instead of the network's own number")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--threads", type=int, help="CPU threads of torch (default: torch's own choice)")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of the networks (default float32)")
+    parser.add_argument("--channels-last", action="store_true", help="the networks' memory format")
+    parser.add_argument("--compile", default="no", choices=COMPILE_MODES, help="the networks (default no); not packed")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -206,13 +176,24 @@ def main(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     rounds = args.rounds or (3 if args.quick else 7)
-    shape = QUICK_SHAPE if args.quick else SHAPE
     print(_machine(device))
+    _bench_activations(QUICK_SHAPE if args.quick else SHAPE, 3 * rounds, device)
 
-    print(f"\nOne activation, forward + backward on {shape}, float32; {3 * rounds} rounds: median ratio (min-max)")
+    steps = 2 if args.quick else 20  # Training looks at every twentieth step whether all numbers are finite
+    options = {"precision": args.precision, "channels_last": args.channels_last, "compile": args.compile}
+    for network, (build, batch) in NETWORKS.items():
+        batch = args.batch or (8 if args.quick else batch if device.type == "cpu" else 256)
+        said = ", ".join(f"{key} {value}" for key, value in options.items() if value not in ("float32", False, "no"))
+        print(f"\n{network} on 3x32x32, {steps} training steps, batch {batch}, {said or 'float32'}; {rounds} rounds")
+        _bench_network(build, _random_batches(batch, steps, device), rounds, options, device)
+    return 0
+
+
+def _bench_activations(shape: tuple[int, ...], rounds: int, device: torch.device) -> None:
+    print(f"\nOne activation, forward + backward on {shape}, float32; {rounds} rounds: median ratio (min-max)")
     repeats = 2 if device.type == "cpu" else 50
     timers = {name: _activation_timer(make, shape, device, repeats) for name, make in ACTIVATIONS.items()}
-    seconds = interleave(timers, 3 * rounds)
+    seconds = interleave(timers, rounds)
     rows = [("activation", "passes", "B/element", "saved B/el", "time / ReLU")]
     for name, make in ACTIVATIONS.items():
         c = cost(make())
@@ -220,16 +201,24 @@ def main(args: argparse.Namespace) -> int:
         rows.append((name, *counted, ratio(seconds, name)))
     _print_table(rows)
 
-    steps = 2 if args.quick else 20  # fit looks at every twentieth step whether all numbers are finite
-    for network, (build, batch) in NETWORKS.items():
-        batch = args.batch or (8 if args.quick else batch if device.type == "cpu" else 256)
-        print(f"\n{network} on 3x32x32, {steps} training steps of fit, batch {batch}; {rounds} rounds")
-        seconds = interleave(_network_timers(build, IN_NETWORKS, batch, steps, device), rounds)
-        rows = [("activations", "step / ReLU", "ms / step")]
-        for name in seconds:
-            rows.append((name, ratio(seconds, name), f"{1000 * statistics.median(seconds[name]) / steps:.1f}"))
-        _print_table(rows)
-    return 0
+
+def _bench_network(build, batches: Batches, rounds: int, options: dict, device: torch.device) -> None:
+    """Saved bytes are those of float32 without options; data: the share of an epoch that waits for batches."""
+    steps, size = len(batches), batches.batch_size
+    names = [name for name in IN_NETWORKS if options["compile"] == "no" or not name.endswith(PACKED)]
+    networks = _networks(build, names, batches, options, device)
+    saved = {name: network.saved_bytes() for name, network in networks.items()}
+    bare = _bare_timer(build(nn.ReLU).to(device), batches.split, size, steps, device)
+    seconds = interleave(networks | {BARE: bare}, rounds)
+    rows = [("activations", "step / ReLU", "ms / step", "saved MB", "saved / ReLU", "data")]
+    for name in seconds:
+        row = name, ratio(seconds, name), f"{1000 * statistics.median(seconds[name]) / steps:.1f}"
+        if name != BARE:
+            record = networks[name].record
+            row += f"{saved[name] / 1e6:.1f}", f"{saved[name] / saved['nn.ReLU']:.2f}"
+            row += (f"{100 * record['data_seconds'] / record['seconds']:.1f} %",)
+        rows.append(row + ("",) * (len(rows[0]) - len(row)))
+    _print_table(rows)
 
 
 def _machine(device: torch.device) -> str:

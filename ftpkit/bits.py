@@ -135,8 +135,8 @@ def classes_of(windows: tuple[tuple[float, float, float], ...], rule: Rule, dtyp
         return torch.stack([unit.backward(rule, torch.full_like(z, g), z, 1.0) for g in (-1, 1)], dim=1)
 
     ends = torch.tensor([c + w * b for c, w, _ in windows for b in borders] or [0.0], dtype=torch.float64).unique()
-    eps = torch.finfo(dtype).eps
-    beside = torch.cat([ends * (1 + i * eps) for i in range(-2, 3)])
+    grain = torch.finfo(dtype).eps / 4 * ends.abs().clamp(min=1)  # a border itself may be a class of one number
+    beside = torch.cat([ends + i * grain for i in range(-8, 9)])
     z = torch.cat([ends[:1] - 1, beside, (ends[1:] + ends[:-1]) / 2, ends[-1:] + 1]).to(dtype).unique()
     low, high = z[:-1], z[1:]
     changes = (answers(low) != answers(high)).any(1)

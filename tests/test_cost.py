@@ -1,13 +1,14 @@
 """What activations cost, counted: passes over memory, bytes per element, and what is kept for the backward pass."""
 
 import argparse
+import re
 
 import pytest
 import torch
 from torch import nn
 
 from ftpkit import LOSSES, RULES, Loss, QuantReLU, Rule, SaturatedReLU, Sign, Step, bench
-from ftpkit.bench import Cost, cost
+from ftpkit.cost import Cost, Counter, cost, saved_bytes
 from ftpkit.models import MLP
 
 LIMITS = {  # activation: (passes, bytes per element)
@@ -47,7 +48,7 @@ def test_what_is_saved_is_the_input_itself():
 def test_a_rule_without_a_fused_pass_costs_its_loss_and_little_more(rule):
     """t, its zeros, the weight and the choice between them: 6 passes. The rest is the loss's own derivative."""
     z, t = torch.randn(1024), torch.ones(1024)
-    with bench._Counter(1024) as own:
+    with Counter(1024) as own:
         LOSSES[RULES[rule].loss.name].derivative(z, t)
     assert cost(Sign(rule)).backward <= own.passes + 6
 
@@ -108,6 +109,26 @@ def test_the_counter_catches_a_lost_fused_pass():
     assert cost(Sign(generic)).passes > 3 < cost(QuantReLU(3, generic)).passes
 
 
+# --- what a forward pass leaves in memory ------------------------------------------------------------------------
+
+
+def test_what_relu_and_a_convolution_keep():
+    x, conv = torch.randn(2, 3, 8, 8), nn.Conv2d(3, 5, 3, padding=1)
+    made = 2 * 5 * 8 * 8 * 4
+    assert saved_bytes(lambda: conv(x)) == made  # the result; x and the weights were there before
+    assert saved_bytes(lambda: conv(x).relu().sum()) == made + 4  # relu keeps what it gives, not what it was given
+    assert saved_bytes(lambda: conv(x).relu().exp().sum()) == 2 * made + 4
+    assert saved_bytes(lambda: conv(x).sum()) == 4
+
+
+def test_what_is_kept_counts_once_in_full_and_without_what_only_changes():
+    z, norm = torch.randn(8, 100, requires_grad=True), nn.BatchNorm1d(100)
+    assert saved_bytes(lambda: ((h := z * 2)[0] * h[1]).sum()) == 8 * 100 * 4 + 4  # two views of one tensor
+    assert (
+        saved_bytes(lambda: norm(z).sum()) == 2 * 100 * 4 + 4
+    )  # mean and deviation of the batch, not the running ones
+
+
 # --- the command -----------------------------------------------------------------------------------------------
 
 
@@ -123,20 +144,46 @@ def test_rounds_are_interleaved_and_the_first_is_thrown_away():
     assert bench.ratio(seconds, "b", to="a") == "1.20 (1.14-1.25)"
 
 
-def test_the_command_prints_every_table(capsys, monkeypatch):
+@pytest.fixture
+def run_tiny(capsys, monkeypatch):
     """The whole program, with tensors and networks too small to say anything about time."""
-    monkeypatch.setattr(bench, "IN_NETWORKS", ["nn.ReLU", "Sign, FTP-SH"])
+    monkeypatch.setattr(bench, "IN_NETWORKS", ["nn.ReLU", "Sign, FTP-SH", "Sign, FTP-SH, packed"])
     monkeypatch.setattr(bench, "QUICK_SHAPE", (1, 2, 4, 4))
 
     def tiny(activation):
         return MLP(activation, (3, 32, 32), 10, hidden=(4,), batch_norm=False)
 
     monkeypatch.setattr(bench, "NETWORKS", {"tiny MLP": (tiny, 4)})
-    parser = argparse.ArgumentParser()
-    bench.add_arguments(parser)
-    assert bench.main(parser.parse_args(["--quick", "--rounds", "1", "--batch", "2"])) == 0
-    printed = capsys.readouterr().out
-    for name in (*bench.ACTIVATIONS, bench.BARE, torch.__version__, "tiny MLP on 3x32x32", "batch 2; 1 rounds"):
-        assert name in printed
+
+    def run(*options):
+        parser = argparse.ArgumentParser()
+        bench.add_arguments(parser)
+        assert bench.main(parser.parse_args(["--quick", "--rounds", "1", "--batch", "2", *options])) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_the_command_prints_every_table(run_tiny):
+    printed = run_tiny()
+    names = *bench.ACTIVATIONS, "Sign, FTP-SH, packed", bench.BARE
+    for text in (*names, torch.__version__, "tiny MLP on 3x32x32", "batch 2, float32; 1 rounds"):
+        assert text in printed
     assert "1+1     20         4           1.00 (1.00-1.00)" in printed
     assert "nan" not in printed
+    saved = {"nn.ReLU": 32 + 80, "Sign, FTP-SH": 32 + 32 + 80, "Sign, FTP-SH, packed": 32 + 1 + 80}  # z, h, scores
+    rows = [re.split(" {2,}", line) for line in printed.partition("saved MB")[2].splitlines()]
+    assert {row[0]: row[4] for row in rows if len(row) == 6} == {n: f"{saved[n] / 112:.2f}" for n in saved}
+
+
+def test_the_command_takes_the_options_of_training(run_tiny, monkeypatch):
+    seen, init = [], bench.Training.__init__
+    monkeypatch.setattr(
+        bench.Training, "__init__", lambda *args, **kwargs: seen.append(kwargs) or init(*args, **kwargs)
+    )
+    monkeypatch.setattr(torch, "compile", lambda model, mode: model)
+    printed = run_tiny("--precision", "bf16", "--channels-last", "--compile", "yes")
+    assert "batch 2, precision bf16, channels_last True, compile yes; 1 rounds" in printed
+    assert "packed" not in printed
+    options = {"precision": "bf16", "channels_last": True, "compile": "yes", "memory": "plain"}
+    assert seen and all(options.items() <= kwargs.items() for kwargs in seen)
