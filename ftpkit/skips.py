@@ -146,7 +146,7 @@ def recount(model: nn.Module, split: Split, batch_size: int = 100) -> nn.Module:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over all batches
     model.train()
-    for x, _ in data.Batches(split, batch_size):
+    for x, _ in data.Batches(split.to(next(model.parameters()).device), batch_size):
         model(x)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
