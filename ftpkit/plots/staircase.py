@@ -16,7 +16,6 @@ _DARK = "#333333"
 _QUANTISERS = (  # first the staircase, then what it is compared with
     {"color": "black", "linestyle": "-", "marker": "o"},
     {"color": "#009E73", "linestyle": "--", "marker": "s"},
-    {"color": "#CC79A7", "linestyle": ":", "marker": "^"},
 )
 
 Quantiser = Callable[[Tensor, int], Tensor]
@@ -25,7 +24,7 @@ Quantiser = Callable[[Tensor, int], Tensor]
 def quantisers(of: Mapping[str, Quantiser], ks: Sequence[int]) -> Figure:
     """One column per k: above what each quantiser makes of z beside the saturated ReLU, below the error of each.
 
-    of: name -> function (z, k) -> h, at most three. The error is h minus the saturated ReLU of z.
+    of: name -> function (z, k) -> h, at most two. The error is h minus the saturated ReLU of z.
     """
     z = torch.linspace(-0.35, 1.35, 3401, dtype=torch.float64)
     exact = SaturatedReLU()(z)
@@ -61,7 +60,7 @@ def errors(found: Mapping[str, Mapping[str, Mapping[int, float]]]) -> Figure:
         ax.minorticks_off()
         ax.set_title(title, fontsize=10)
     axes[0][0].set_ylabel("mean squared error")
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return fig
 
 
