@@ -1,5 +1,6 @@
 """Interactive demos: state, a pure compute(state), a pure figure(result), and a thin shell of widgets around them."""
 
 from .losses import LossExplorer, LossState
+from .search import SearchState, SearchStepper
 
-__all__ = ["LossExplorer", "LossState"]
+__all__ = ["LossExplorer", "LossState", "SearchState", "SearchStepper"]
