@@ -63,7 +63,10 @@ def main(args: argparse.Namespace) -> int:
             return _run(preset, args, processes)
     except Ended as end:
         return end.status
-    except (ValueError, ProcessLost) as error:
+    except ProcessLost as error:
+        complain(f"stopped: {error}; what was saved before is kept")
+        return 1
+    except ValueError as error:
         complain(f"no run: {error}")
         return 2
 
@@ -122,7 +125,7 @@ def _prepared(
         fed = feed.of_files(images, config, _workers() if args.workers is None else args.workers, processes)
     else:
         fed = feed.of_tensors(images, config, processes)
-    feed.check(model, config, fed.train.images)
+    feed.check(model, config, fed.train.images, processes)
     training = Training(
         model,
         fed.train,

@@ -90,19 +90,20 @@ def halves(images: int) -> list[Tensor]:
     """Two masks that divide so many test images at random, always in the same way; a single image is not divided.
 
     >>> [mask.tolist() for mask in halves(3)]
-    [[False, False, True], [True, True, False]]
+    [[True, False, False], [False, True, True]]
     """
     first = torch.zeros(images, dtype=torch.bool)
     first[torch.randperm(images, generator=torch.Generator().manual_seed(HALVES_SEED))[: images // 2]] = True
     return [first, ~first] if images > 1 else [~first]
 
 
-def check(model: nn.Module, config: Config, images: int) -> None:
+def check(model: nn.Module, config: Config, images: int, processes: Processes = ALONE) -> None:
     """Raises ValueError where the network cannot be trained on so many images of that shape in batches of that size."""
     device = next(model.parameters()).device
     zeros = torch.zeros(1, *config.data.shape, dtype=torch.uint8, device=device).expand(images, -1, -1, -1)
     labels = torch.zeros(1, dtype=torch.int64, device=device).expand(images)
-    check_fit(model, Split(zeros, labels, 0.0, 1.0), None, config.batch_size)
+    world = 1 if device.type == "cuda" else processes.world  # on GPUs batch norm looks at the whole batch
+    check_fit(model, Split(zeros, labels, 0.0, 1.0), None, config.batch_size, world)
 
 
 def judge(feed: Feed, classes: int, processes: Processes = ALONE) -> Callable[[nn.Module], dict]:
@@ -128,9 +129,14 @@ def judge(feed: Feed, classes: int, processes: Processes = ALONE) -> Callable[[n
 
 
 def _sums(model: nn.Module, batches) -> Tensor:
-    """Number of images, sum of their losses, how many are right, how many have their class among the five; float64."""
+    """Number of images, sum of their losses, how many are right, how many have their class among the five; float64.
+
+    Of this process's parts of the batches, which may be empty.
+    """
     noted = _Noted(batches)
     scores = finite_scores(model, noted, "in evaluation")
+    if not noted.labels:
+        return torch.zeros(4, dtype=torch.float64, device=next(model.parameters()).device)
     scores, labels = scores.to(torch.promote_types(scores.dtype, torch.float32)), torch.cat(noted.labels)
     among = scores.topk(min(_TOP, scores.shape[1])).indices == labels[:, None]
     right = scores.argmax(dim=1) == labels
@@ -139,12 +145,13 @@ def _sums(model: nn.Module, batches) -> Tensor:
 
 
 class _Noted:
-    """Batches that keep the labels that went by."""
+    """Batches, but for empty parts of them, that keep the labels that went by."""
 
     def __init__(self, batches):
         self.batches, self.labels = batches, []
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for x, y in self.batches.iterate():
-            self.labels.append(y)
-            yield x, y
+            if len(y):
+                self.labels.append(y)
+                yield x, y

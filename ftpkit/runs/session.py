@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..finite import NonFiniteError
 from ..loop import Training
-from ..processes import Processes, ProcessLost
+from ..processes import Processes
 from ..race import provenance
 from .config import Config
 from .folder import Folder
@@ -163,7 +163,7 @@ def sentence(error: Exception, batch_size: int) -> str | None:
         )
     if isinstance(error, RuntimeError) and text.startswith("DataLoader worker"):
         return f"a process that decodes images has ended ({text}); there may be too little memory: try fewer --workers"
-    told = (ValueError, TypeError, AttributeError, OSError, ImportError, NonFiniteError, ProcessLost)
+    told = (ValueError, TypeError, AttributeError, OSError, ImportError, NonFiniteError)
     return text if isinstance(error, told) else None
 
 
