@@ -70,7 +70,10 @@ class Guard:
 def finite_scores(model: nn.Module, batches: Iterable, when: str, *, training: bool = False) -> Tensor:
     """The model's outputs on all batches; raises NonFiniteError when the output of some layer is not finite."""
     with undisturbed(model, training=training), largest(model) as sizes:
-        scores = torch.cat([model(x) for x, _ in batches])
+        scores = [model(x) for x, _ in batches]
+    if not scores:
+        return torch.empty(0, 0)
+    scores = torch.cat(scores)
     flags = torch.stack([size.isfinite() for size in sizes.values()]).tolist()
     if all(flags):
         return scores

@@ -144,10 +144,9 @@ def together(
     except RuntimeError as error:
         if not any(word in str(error) for word in _BROKEN):
             raise
-        raise ProcessLost(
-            f"process {rank} of {world} has lost another one, which ended or did not answer for "
-            f"{timeout.total_seconds():g} seconds; what that one said is the reason"
-        ) from error
+        silent = f"has not answered for {timeout.total_seconds():g} seconds"
+        what = silent if "imed out" in str(error) else "has ended: what it said is the reason"
+        raise ProcessLost(f"process {rank} of {world} waited for another one, which {what}") from error
     dist.destroy_process_group()
 
 

@@ -38,10 +38,10 @@ def fit(
 
     A record holds ``epoch`` (from 1), ``lr`` (of the epoch's first step), ``train_loss`` and ``train_accuracy`` (means
     over the epoch's batches, while the weights change), ``seconds`` and ``images_per_second`` (of training, without the
-    evaluation; ``data_seconds`` of them went into making batches), and, given a `test` split, ``test_loss`` and ``test_accuracy`` after the epoch. `on_epoch` gets each
-    record when its epoch is over, so ``on_epoch=records.append`` keeps them through a KeyboardInterrupt. `should_stop`
-    is asked before each batch; when it says True, the records of the finished epochs are returned. The model ends in
-    evaluation mode.
+    evaluation; ``data_seconds`` of them went into making batches), and, given a `test` split, ``test_loss`` and
+    ``test_accuracy`` after the epoch. `on_epoch` gets each record when its epoch is over, so
+    ``on_epoch=records.append`` keeps them through a KeyboardInterrupt. `should_stop` is asked before each batch; when
+    it says True, the records of the finished epochs are returned. The model ends in evaluation mode.
 
     optimizer: "adam", "sgd" (momentum 0.9), or a function ``(parameters, lr=, weight_decay=) -> torch Optimizer``.
     milestones: lr falls to a tenth after each of these epochs (the paper says 200 and 250; its code does it after 199
@@ -131,22 +131,31 @@ def _scores_of(model: nn.Module, split: Split, batch_size: int) -> Tensor:
 # --- what fit asks of its arguments --------------------------------------------------------------------------------
 
 
-def check_fit(model: nn.Module, train: Split, test: Split | None, batch_size: int) -> None:
-    """Run the model on two images before the training starts, so that what does not fit shows at once."""
+def check_fit(model: nn.Module, train: Split, test: Split | None, batch_size: int, world: int = 1) -> None:
+    """Run the model on two images before the training starts, so that what does not fit shows at once.
+
+    world: into how many parts, each with batch norm of its own, processes divide a batch.
+    """
     for split in [train] if test is None else [test, train]:
         x, _ = next(iter(Batches(split, 2)))
         with undisturbed(model):
             _check_labels(split.labels, model(x))
     images = len(train)
-    if batch_size == 1 or images % batch_size == 1:
+
+    def smallest(batch_size):
+        return (images % batch_size or batch_size) // world
+
+    if smallest(batch_size) == 1:
         try:
             with undisturbed(model, training=True):
                 model(x[:1])
         except ValueError as error:
-            larger = [size for size in range(batch_size + 1, images + 1) if images % size != 1]
+            larger = [size for size in range(batch_size + 1, images + 1) if smallest(size) > 1]
+            whose = f" for one of {world} processes" if world > 1 else ""
             raise ValueError(
-                f"with {images} images and batch_size={batch_size} a batch would hold a single image, from which batch "
-                f"norm cannot take a variance; " + (f"take batch_size={larger[0]}" if larger else "take more images")
+                f"with {images} images and batch_size={batch_size} a batch would hold a single image{whose}, from "
+                f"which batch norm cannot take a variance; "
+                + (f"take batch_size={larger[0]}" if larger else "take more images")
             ) from error
 
 
