@@ -132,8 +132,8 @@ class _Harden:
                 self.replace_module(parent, name, child, _join(path, name))
             self.mend_transformer(parent, path)
         for path, module in modules:
-            ours = str(type(module).forward.__module__).startswith("torch.")  # PyTorch's own: no functions to replace
-            if not ours and not isinstance(module, (*_RELU_LIKE, Activation)):
+            home = str(type(module).forward.__module__)
+            if not home.startswith(("torch.", "ftpkit.")) and not isinstance(module, _RELU_LIKE):  # own, with functions
                 self.replace_calls(module, path)
         for (kind, reason), paths in self.unread.items():
             also = f" and {len(paths) - 1} more {kind.__name__}" if len(paths) > 1 else ""

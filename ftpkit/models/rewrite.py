@@ -5,6 +5,7 @@ forward pass that torch.fx cannot follow hides nothing but itself. A rewritten m
 attributes, hooks and weights; it can be copied, pickled and put into training and evaluation mode as before.
 """
 
+import copy
 import functools
 import importlib
 import inspect
@@ -17,7 +18,8 @@ import torch
 from torch import Tensor, fx, nn
 
 # torch.fx passes over these without a word: contexts are lost, and no stand-in for a tensor is an instance of Tensor
-BLIND = frozenset("autocast enable_grad inference_mode isinstance no_grad set_grad_enabled".split())
+BLIND = {"isinstance", "no_grad", "enable_grad", "set_grad_enabled", "inference_mode", "autocast"}
+BLIND |= {"is_grad_enabled", "is_autocast_enabled"}
 
 
 class Unseen(Exception):
@@ -32,6 +34,8 @@ def read(module: nn.Module) -> dict[bool, fx.Graph]:
     """
     if isinstance(module, fx.GraphModule):
         return {True: module.graph}
+    if "forward" in vars(module):
+        raise Unseen("it was put on the object, not its class")
     if hasattr(type(module).forward, "__wrapped__"):
         raise Unseen("it is decorated")
     return {training: _graph(module, training) for training in (True, False)}
@@ -56,7 +60,6 @@ def names(module: nn.Module) -> set[str]:
 
 class _Tracer(fx.Tracer):
     proxy_buffer_attributes = True  # or what is computed from a buffer alone would become a constant
-    trace_asserts = True
 
     def __init__(self, given: bool):
         super().__init__()
@@ -72,29 +75,35 @@ class _Tracer(fx.Tracer):
 
 
 def _graph(module: nn.Module, training: bool) -> fx.Graph:
-    before, mode, chance = _state(module), module.training, (torch.get_rng_state(), random.getstate())
+    before, chance = _state(module), (torch.get_rng_state(), random.getstate())
+    collected = {name: copy.copy(value) for name, value in vars(module).items() if isinstance(value, list | dict | set)}
     module.training = training
     try:
-        graph, without = (_Tracer(given).trace(module) for given in (True, False))
+        graph = _Tracer(given=True).trace(module)
+        optional = [node.target for node in graph.nodes if node.op == "placeholder" and node.args == (None,)]
+        without = _Tracer(given=False).trace(module) if optional else graph
     except Exception as error:  # stand-ins for tensors run through foreign code: anything may be raised
         raise Unseen(str(error).strip().partition("\n")[0] or type(error).__name__) from error
     finally:
-        module.training = mode
+        module.training = before["training"]
         stored = [name for name, value in _state(module).items() if before.get(name, module) is not value]
         for name in stored:
             delattr(module, name)
             if name in before:
                 setattr(module, name, before[name])
+        grown = [name for name, value in collected.items() if len(vars(module).get(name, ())) != len(value)]
+        vars(module).update({name: collected[name] for name in grown})
         drawn = not torch.equal(chance[0], torch.get_rng_state()) or chance[1] != random.getstate()
         torch.set_rng_state(chance[0])
         random.setstate(chance[1])
     if drawn:
         raise Unseen("it draws random numbers")
-    if stored:
+    if stored or grown:
         constant = any(name.startswith("_tensor_constant") for name in stored)
-        raise Unseen("it makes tensors of its own" if constant else f"it stores {', '.join(stored)} on the module")
+        raise Unseen(
+            "it makes tensors of its own" if constant else f"it stores {', '.join(stored + grown)} on the module"
+        )
     if _calls(graph) != _calls(without):
-        optional = [node.target for node in graph.nodes if node.op == "placeholder" and node.args == (None,)]
         raise Unseen(f"it asks whether {', '.join(optional)} is None")
     return graph
 
