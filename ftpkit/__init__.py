@@ -21,6 +21,7 @@ _ROOMS = [
     "loop",
     "models",
     "names",
+    "packed",
     "plots",
     "presets",
     "probe",

@@ -69,7 +69,7 @@ class _Memory:
             h = apply(z, unit, rule, scale)  # saves z, and nothing else
         finally:
             self.running = None
-        if 1 < len(unit.levels) <= 128:  # an int8 counts them, a bfloat16 tells them apart
+        if torch.is_grad_enabled() and 1 < len(unit.levels) <= 128:  # an int8 counts them, bfloat16 tells them apart
             output = _Output(h, unit.levels)
             self.outputs[output.storage.cdata] = output
             if h.grad_fn is not None:

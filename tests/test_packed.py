@@ -28,9 +28,9 @@ def gradients(model, x, *, memory=packed, autocast=False):
     """Output, and the gradients of all parameters and of x, of a loss in which every output has another weight."""
     x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     model.zero_grad()
-    with torch.autocast("cpu", torch.bfloat16, enabled=autocast), memory(model):
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=autocast), memory(model):
         out = model(x)
-    weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view(out.shape)
+    weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype, device=out.device).view(out.shape)
     (out * weight).sum().backward()
     return [out.detach(), x.grad, *(p.grad.clone() for p in model.parameters() if p.requires_grad)]
 
@@ -121,6 +121,20 @@ def test_a_residual_network_has_the_same_gradients(skip, form, autocast, make):
     model = ResNet(make, (3, 9, 9), 10, depth=8, skip=skip).to(memory_format=form)
     x = images(n=3, channels=3, size=9).to(memory_format=form)
     assert_same(model, x, x[:2], autocast=autocast)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@each_residual
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bf16"])
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels_last"])
+def test_a_residual_network_on_cuda(form, autocast, make):
+    torch.manual_seed(0)
+    model = ResNet(make, (3, 32, 32), 10, depth=18).to(memory_format=form).cuda()
+    x = images(n=16, channels=3, size=32).to(memory_format=form).cuda()
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        assert_same(model, x, autocast=autocast)
+        if isinstance(make(), Sign | QuantReLU):
+            assert kept(model, x) < 0.6 * kept(model, x, nullcontext)  # with z it would be more
 
 
 def quiet_units(g, z, h):
@@ -259,6 +273,15 @@ def test_backward_inside_and_twice():
     loss.backward()
     for parameter, grad in zip(model.parameters(), expected, strict=True):
         assert torch.equal(parameter.grad, 2 * grad)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_it_changes_nothing(mode):
+    model = convnet(lambda: Sign("FTP-SH")).eval()
+    with mode():
+        plain = model(images())
+        with packed(model):
+            assert torch.equal(model(images()), plain)
 
 
 def test_a_second_derivative_still_raises():
