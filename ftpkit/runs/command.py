@@ -16,7 +16,7 @@ from ..processes import Processes, ProcessLost, together
 from . import feed
 from .config import Config, Facts, Source, build, own_rule
 from .folder import Folder
-from .session import Ended, board, complain, sentence, shared, work
+from .session import Ended, complain, sentence, shared, summary_writer, work
 
 _OF_PRESET = ("epochs", "lr", "batch_size", "activation", "optimizer", "weight_decay")
 _OF_CONFIG = ("seed", "val", "precision", "compile", "channels_last", "memory")
@@ -58,17 +58,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     try:
-        preset = PRESETS[args.preset]
-        with together(args.device) as processes:
+        with ExitStack() as stack:
+            try:
+                preset = PRESETS[args.preset]
+                processes = stack.enter_context(together(args.device))
+            except ValueError as error:
+                complain(f"no run: {error}")
+                return 2
             return _run(preset, args, processes)
     except Ended as end:
         return end.status
     except ProcessLost as error:
         complain(f"stopped: {error}; what was saved before is kept")
         return 1
-    except ValueError as error:
-        complain(f"no run: {error}")
-        return 2
 
 
 def _run(preset: Preset, args: argparse.Namespace, processes: Processes) -> int:
@@ -79,8 +81,8 @@ def _run(preset: Preset, args: argparse.Namespace, processes: Processes) -> int:
             if processes.first:  # it alone reads and writes
                 out = args.out or Path("runs") / f"{preset.name}-seed{args.seed}"
                 folder = stack.enter_context(Folder(out, resume=args.resume))
+            make_writer = summary_writer() if args.tensorboard else None
             training, config, finished = _prepared(preset, args, folder, processes)
-            write = board(folder, training) if args.tensorboard and folder and not finished else None
         except KeyboardInterrupt:
             complain("no run: interrupted before it began")
             raise Ended(128 + signal.SIGINT) from None
@@ -90,13 +92,14 @@ def _run(preset: Preset, args: argparse.Namespace, processes: Processes) -> int:
                 raise
             complain(f"no run: {said}")
             raise Ended(2) from error
-        if not folder:
-            return work(training, config, None, args.argv) if not finished else 0
-        if finished:
+        if folder and finished:
             print(f"{folder.path} is finished, with {config.epochs} epochs: there is nothing left to do")
+        if finished:
             return 0
-        _announce(preset, config, training, folder)
-        return work(training, config, folder, args.argv, write)
+        if folder:
+            _announce(preset, config, training, folder)
+        board = make_writer(folder.path / "tensorboard", training.epoch) if folder and make_writer else None
+        return work(training, config, folder, args.argv, board)
 
 
 def _prepared(

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -106,21 +107,28 @@ def _line(history: list[dict], epochs: int) -> str:
     return f"epoch {record['epoch']} of {epochs}: lr {record['lr']:g}, {', '.join(said)}, {record['seconds']:.1f} s"
 
 
-def board(folder: Folder, training: Training) -> Callable[[dict], None]:
-    """What writes an epoch's record for TensorBoard. Raises ImportError where the package is missing."""
+def summary_writer() -> Callable[[Path, int], Callable[[dict], None]]:
+    """What makes, from a folder and the first epoch, what writes an epoch's record for TensorBoard.
+
+    Raises ImportError where the package is missing.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError("--tensorboard needs a package that is not here: pip install tensorboard") from error
-    writer = SummaryWriter(folder.path / "tensorboard", purge_step=training.epoch)
 
-    def write(record: dict) -> None:
-        for key, value in record.items():
-            if isinstance(value, float):
-                writer.add_scalar(key, value, record["epoch"])
-        writer.flush()
+    def make(path: Path, epoch: int) -> Callable[[dict], None]:
+        writer = SummaryWriter(path, purge_step=epoch)
 
-    return write
+        def write(record: dict) -> None:
+            for key, value in record.items():
+                if isinstance(value, float):
+                    writer.add_scalar(key, value, record["epoch"])
+            writer.flush()
+
+        return write
+
+    return make
 
 
 class Stop:
