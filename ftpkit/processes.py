@@ -18,11 +18,11 @@ from .splits import as_device
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
-_BROKEN = ("gloo", "NCCL", "Connection closed", "Connection reset")  # in the words of torch, that a process is missing
+_GONE = ("Connection closed", "Connection reset", "Broken pipe", "remote process")  # so torch says that one has ended
 
 
 class ProcessLost(RuntimeError):
-    """Another of the processes that train together has ended or does not answer; what it said is the reason."""
+    """Another of the processes that train together has ended or does not answer."""
 
 
 @dataclass(frozen=True)
@@ -132,22 +132,27 @@ def together(
         return
     rank, world, local_rank, local_world = _places()
     device = _own_device(torch.device(device), local_rank, local_world)
-    dist.init_process_group(
-        ",".join(f"{kind}:{_BACKENDS[kind]}" for kind in dict.fromkeys(["cpu", device.type])),
-        timeout=timeout,
-        device_id=device if device.type == "cuda" else None,
-    )
-    processes = Processes(rank, world, device, joined=True)
+    backends = [f"{kind}:{_BACKENDS[kind]}" for kind in dict.fromkeys(["cpu", device.type])]
+    bound = {"device_id": device} if device.type == "cuda" else {}
     try:
+        dist.init_process_group(",".join(backends), timeout=timeout, **bound)
+        processes = Processes(rank, world, device, joined=True)
         yield processes
         processes.wait()
     except RuntimeError as error:
-        if not any(word in str(error) for word in _BROKEN):
+        if not (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise
-        silent = f"has not answered for {timeout.total_seconds():g} seconds"
-        what = silent if "imed out" in str(error) else "has ended: what it said is the reason"
-        raise ProcessLost(f"process {rank} of {world} waited for another one, which {what}") from error
+        why = _why(str(error), timeout)
+        raise ProcessLost(f"process {rank} of {world} cannot go on with the others: {why}") from error
     dist.destroy_process_group()
+
+
+def _why(text: str, timeout: timedelta) -> str:
+    if "imed out" in text:
+        return f"one has not answered for {timeout.total_seconds():g} seconds"
+    if any(sign in text for sign in _GONE):
+        return "one has ended, and what it said is the reason"
+    return text.splitlines()[0]
 
 
 def _places() -> tuple[int, int, int, int]:

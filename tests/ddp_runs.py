@@ -190,7 +190,7 @@ def loses_one(way):
             if not processes.first and way == "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
             if not processes.first:
-                time.sleep(60)
+                time.sleep(600)  # longer than anybody waits for it
             processes.wait()
     except ProcessLost as error:
         print(error)
