@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial, reduce
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ def to_bits(codes: Tensor, bits: int) -> Tensor:
     """
     planes = torch.empty(bits, math.ceil(len(codes) / 8), dtype=torch.uint8, device=codes.device)
     for j, plane in enumerate(planes):
-        plane.copy_(_pack(codes >> j & 1 if bits > 1 else codes))
+        plane.copy_(_pack(codes & 1 << j if bits > 1 else codes))
     return planes
 
 
@@ -34,10 +34,14 @@ def from_bits(planes: Tensor, n: int) -> Tensor:
     >>> from_bits(torch.tensor([[10], [12]], dtype=torch.uint8), n=4).tolist()
     [0, 1, 2, 3]
     """
-    return reduce(torch.bitwise_or, (_unpack(plane, n) << j for j, plane in enumerate(planes)))
+    codes = _unpack(planes[0], n)
+    for j, plane in enumerate(planes[1:], start=1):
+        codes.add_(_unpack(plane, n), alpha=1 << j)
+    return codes
 
 
 def _pack(bits: Tensor) -> Tensor:
+    """bits: 0, or anything else for 1; uint8, shape (n,)"""
     return _pack_numpy(bits) if bits.device.type == "cpu" else _pack_torch(bits)
 
 
@@ -46,7 +50,7 @@ def _pack_numpy(bits):
 
 
 def _pack_torch(bits):
-    eights = F.pad(bits, (0, -len(bits) % 8)).view(-1, 8)
+    eights = F.pad(bits != 0, (0, -len(bits) % 8)).view(-1, 8).view(torch.uint8)
     return (eights << torch.arange(8, dtype=torch.uint8, device=bits.device)).sum(1, dtype=torch.uint8)
 
 

@@ -117,7 +117,7 @@ class _Output:
         if self.planes is None:
             steps = len(self.levels) - 1
             h = tensor.detach().as_strided((self.n,), (1,), 0)
-            codes = (h * steps).round_().to(torch.int8) if steps > 1 else at_least(h, self.levels[1])
+            codes = torch.add(0.5, h, alpha=steps).to(torch.int8) if steps > 1 else at_least(h, self.levels[1])
             self.planes = to_bits(codes.view(torch.uint8), steps.bit_length())
         return partial(self.recall, tensor.size(), tensor.stride(), tensor.storage_offset())
 
