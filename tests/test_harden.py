@@ -118,7 +118,7 @@ def test_what_the_report_says_in_full():
     assert str(hardened).splitlines() == [
         "replaced:",
         "  forward pass of 0 (called 2 times): relu() -> QuantReLU as 0.relu, 0.relu_2",
-        "  1: PReLU -> QuantReLU, without its 3 weights",
+        "  1: PReLU -> QuantReLU, without its weights (3)",
         "left:",
         "  2: Sigmoid is a gate or an output, not ReLU-like",
         "  forward pass of 0: log_softmax() is a gate or an output",
@@ -232,7 +232,7 @@ def test_hooks_attributes_modes_and_frozen_weights_stay():
     model.fc2.eval()
     hardened = harden(model, SIGN)
     net = hardened.model
-    assert hardened.replaced == ("act (called 3 times): ReLU -> Sign as act, act_2, act_3, without its 1 hooks",)
+    assert hardened.replaced == ("act (called 3 times): ReLU -> Sign as act, act_2, act_3, without its hooks (1)",)
     assert net.note == "kept" and not net.fc1.weight.requires_grad and not net.fc2.training and net.fc3.training
     assert not any(module.training for module in thresholds(harden(Reused().eval(), SIGN).model))
     net(torch.randn(2, 4))

@@ -158,7 +158,7 @@ class _Harden:
             setattr(parent, name, now)
             hooks = len(child._forward_hooks) + len(child._forward_pre_hooks) + len(child._backward_hooks)
             gone = {"weights": sum(p.numel() for p in child.parameters()), "hooks": hooks}
-            note = "".join(f", without its {number} {what}" for what, number in gone.items() if number)
+            note = "".join(f", without its {what} ({number})" for what, number in gone.items() if number)
             self.places[now] = _Place(where, _kind(child), _kind(now), getattr(child, "inplace", False), note)
         elif isinstance(child, Activation):
             self.left.append(f"{where}: {_kind(child)} is one of this kit already")
