@@ -1,9 +1,12 @@
 """`ftpkit.processes`: two processes train one network as one process does, and neither waits for one that is gone."""
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import ddp_runs as runs
@@ -11,8 +14,12 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from PIL import Image
 
+from ftpkit import data, loop, models
+from ftpkit.__main__ import main
 from ftpkit.processes import ALONE, Processes, together
+from ftpkit.train import check_fit, evaluate
 
 SCRIPT = Path(runs.__file__)
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -259,3 +266,80 @@ def test_a_batch_with_fewer_images_than_processes():
         ValueError, match="with 67 images and batch_size=15 the last batch has 7, too few for 8 processes"
     ):
         runs.training(runs.convnet4(), Processes(rank=0, world=8))
+
+
+# --- python -m ftpkit train ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clothes(tmp_path, monkeypatch):
+    """A folder beside which runs are made: 48 training images, and 3 test images, of which a half is one."""
+    bundled = data.load("fashion-mnist-12k")
+    for part, split, each in (("train", bundled.train, 16), ("test", bundled.test, 1)):
+        for label in (1, 7, 8):
+            folder = tmp_path / "clothes" / part / bundled.classes[label]
+            folder.mkdir(parents=True)
+            for i, image in enumerate(split.subset(split.labels == label).images[:each]):
+                Image.fromarray(image[0].numpy()).save(folder / f"{i:02}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+TRAIN = "train bundled-convnet4-sign-ftpsh --data clothes --epochs 8 --batch-size 9 --device cpu --out run --resume"
+
+
+def metrics():
+    return [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+
+
+def test_two_processes_write_one_run_which_stops_and_goes_on_with_one_and_with_two(clothes, monkeypatch, capsys):
+    with open("said", "w") as said:
+        two = subprocess.Popen([*TORCHRUN, "-m", "ftpkit", *TRAIN.split()], stderr=said)
+    while two.poll() is None and not (Path("run/metrics.jsonl").exists() and metrics()):
+        time.sleep(0.05)
+    two.terminate()
+    assert two.wait(timeout=240) != 0
+    said = Path("said").read_text()
+    assert said.count("stopped and saved at epoch") == 1
+    assert f"go on with torchrun --nproc_per_node=2 -m ftpkit {TRAIN}" in said
+    first = metrics()
+    assert 0 < len(first) < 8
+
+    monkeypatch.setattr(loop, "set_scale", stop_at(10, loop.set_scale))
+    assert main(TRAIN.split()) == 128 + signal.SIGTERM
+    assert f"go on with python -m ftpkit {TRAIN}" in capsys.readouterr().err
+    second = metrics()
+    assert second[: len(first)] == first and len(second) - len(first) in (1, 2)
+
+    done = subprocess.run([*TORCHRUN, "-m", "ftpkit", *TRAIN.split()], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    third = metrics()
+    assert third[: len(second)] == second and [record["epoch"] for record in third] == list(range(1, 9))
+    assert done.stdout.count("epoch 8 of 8") == 1
+    sessions = json.loads(Path("run/environment.json").read_text())
+    assert [session["processes"] for session in sessions] == [2, 1, 2]
+
+    model = models.ConvNet4(runs.FTP_SH, classes=3)
+    model.load_state_dict(torch.load("run/checkpoint.pt", weights_only=True)["model"])
+    found = evaluate(model, data.load("clothes").test)
+    assert third[-1]["test_accuracy"] == found["accuracy"] and third[-1]["train_accuracy"] > 0.9
+    assert third[-1]["test_loss"] == pytest.approx(found["loss"], rel=1e-5)
+
+
+def stop_at(step, set_scale):
+    steps = iter(range(1, 10**6))
+
+    def stopping(model, scale):
+        if next(steps) == step:
+            signal.raise_signal(signal.SIGTERM)
+        set_scale(model, scale)
+
+    return stopping
+
+
+def test_batch_norm_of_a_single_image_in_one_of_the_processes():
+    split = runs.noise(12)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3), torch.nn.BatchNorm1d(3))
+    check_fit(model, split, None, 9)
+    with pytest.raises(ValueError, match="batch_size=9 a batch would hold a single image for one of 2 processes.*=12$"):
+        check_fit(model, split, None, 9, world=2)  # the last three: one and two
