@@ -1,4 +1,8 @@
-"""`python -m ftpkit train PRESET`: a run in a folder of its own, that can be stopped at any time and taken up again."""
+"""`python -m ftpkit train PRESET`: a run in a folder of its own, that can be stopped at any time and taken up again.
+
+On a CPU, a run that goes on is, to the last bit, the one that was never interrupted, given the same version of PyTorch
+and as many threads and processes.
+"""
 
 import argparse
 import os
@@ -7,6 +11,8 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from .. import data, imagenet
 from ..loop import COMPILE_MODES, MEMORY, OPTIMIZERS, PRECISIONS, Training, check_budget
@@ -194,8 +200,16 @@ def _announce(preset: Preset, config: Config, training: Training, folder: Folder
     if config.milestones != preset.milestones:
         new, old = (", ".join(map(str, milestones)) or "none" for milestones in (config.milestones, preset.milestones))
         print(f"milestones, after which lr falls: {new} of {config.epochs} epochs, for {old} of {preset.epochs}")
-    if folder.sessions:
-        print(f"goes on in {folder.path} with epoch {training.epoch} of {config.epochs}, batch {training.step + 1}")
-    else:
+    if not folder.sessions:
         print(f"begins in {folder.path}")
+    else:
+        print(f"goes on in {folder.path} with epoch {training.epoch} of {config.epochs}, batch {training.step + 1}")
+        now = {"torch": torch.__version__, "threads": torch.get_num_threads(), "processes": training.processes.world}
+        before = folder.sessions[-1]
+        if other := [
+            f"{key} {before.get(key)} before and {now[key]} now" for key in now if before.get(key) != now[key]
+        ]:
+            print(
+                f"{', '.join(other)}: numbers are added up in another order, so the last bits may differ from here on"
+            )
     sys.stdout.flush()
