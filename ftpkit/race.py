@@ -58,7 +58,7 @@ _STEPS = ("sign", "step", *(f"staircase-{k}" for k in (2, 3, 5, 9, 17)))  # 2, 2
 _LEVELS = ("relu", "saturated-relu", *(f"{activation}:{rule}" for activation in _STEPS for rule in ("SSTE", "FTP-SH")))
 _RESNET = ("relu", "sign:SSTE", "sign:FTP-SH", "staircase-5:SSTE", "staircase-5:FTP-SH")
 _RESNET8 = Race(
-    "resnet8", _RESNET, (1e-3, 3e-3, 1e-2, 3e-2), epochs=2, lr_seeds=2, held_out=500, train_size=2000, batch_size=50,
+    "resnet8", _RESNET, (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), epochs=2, lr_seeds=2, held_out=500, train_size=2000, batch_size=50,
     test="fashion-mnist-12k",
 )  # fmt: skip
 
@@ -203,9 +203,13 @@ def read(path: Path) -> dict:
 
 def provenance(device: str = "cpu") -> dict:
     """Versions, device and commit that a result was made with."""
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=RESULTS.parent, capture_output=True, text=True)
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        commit = subprocess.run(git, cwd=RESULTS.parent, capture_output=True, text=True).stdout.strip()
+    except OSError:  # neither git nor a folder of results must be here
+        commit = ""
     return {
-        "commit": git.stdout.strip() or "unknown",
+        "commit": commit or "unknown",
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
