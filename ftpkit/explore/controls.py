@@ -11,13 +11,18 @@ _LABEL = {"style": {"description_width": "initial"}}
 _SLIDER = """
 export default {
   render({ model, el }) {
+    const row = document.createElement("div");
     const label = document.createElement("label");
     const range = document.createElement("input");
-    const shown = document.createElement("output");
+    const shown = document.createElement("span"); // beside the label, so that it is no part of the name
+    shown.ariaHidden = "true"; // a range says its value by itself
     range.type = "range";
-    label.append(model.get("description") + " ", range, " ", shown);
-    label.style.cssText = "display: inline-flex; align-items: center; gap: 0.5em; margin: 2px";
-    el.append(label);
+    label.append(model.get("description") + " ", range);
+    row.append(label, shown);
+    for (const each of [label, row]) {
+      each.style.cssText = "display: inline-flex; align-items: center; gap: 0.5em; margin: 1px";
+    }
+    el.append(row);
     const draw = () => {
       for (const name of ["min", "max", "step", "value", "disabled"]) range[name] = model.get(name);
       shown.textContent = model.get("value");
