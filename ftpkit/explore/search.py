@@ -155,8 +155,9 @@ class SearchStepper(Demo):
         state = self.state
         state.observe(self._bounds, ["problem", "method", "seed", "step"])  # before the boxes take over a value
         self.steps = [number(state, "step", "Step"), slider(state, "step", "Through all steps")]
-        self.unit = W.BoundedIntText(1, min=1, description="Unit", layout={"width": "8em"})
-        self.instance = W.BoundedIntText(1, min=1, description="Instance", layout={"width": "10em"})
+        look = {"style": {"description_width": "initial"}, "layout": {"width": "9em"}}
+        self.unit = W.BoundedIntText(1, min=1, description="Unit", **look)
+        self.instance = W.BoundedIntText(1, min=1, description="Instance", **look)
         self._bounds()
         moves = [
             button("Previous step", "One step back", lambda: self._go(state.step - 1)),
