@@ -1,6 +1,7 @@
 """`ftpkit.processes`: two processes train one network as one process does, and neither waits for one that is gone."""
 
 import json
+import math
 import os
 import signal
 import socket
@@ -324,6 +325,18 @@ def test_two_processes_write_one_run_which_stops_and_goes_on_with_one_and_with_t
     found = evaluate(model, data.load("clothes").test)
     assert third[-1]["test_accuracy"] == found["accuracy"] and third[-1]["train_accuracy"] > 0.9
     assert third[-1]["test_loss"] == pytest.approx(found["loss"], rel=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("options", ["", "--precision bf16 --channels-last --memory packed"])
+def test_on_gpus_by_nccl_with_batch_norm_over_all(clothes, options):
+    world = min(2, torch.cuda.device_count())
+    command = [*TORCHRUN[:-1], f"--nproc_per_node={world}", "-m", "ftpkit", *TRAIN.split(), *options.split()]
+    command = [{"bundled-convnet4-sign-ftpsh": "bundled-convnet8-sign-ftpsh", "cpu": "cuda"}.get(x, x) for x in command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert [record["epoch"] for record in metrics()] == list(range(1, 9))
+    assert all(math.isfinite(record["train_loss"]) for record in metrics())
 
 
 def stop_at(step, set_scale):
