@@ -25,6 +25,7 @@ _ROOMS = [
     "plots",
     "presets",
     "probe",
+    "processes",
     "race",
     "runs",
     "search",
