@@ -206,7 +206,8 @@ class SearchStepper(Demo):
 
     @staticmethod
     def draw(result: Stopped) -> Figure:
-        title = f"step {result.step} of {result.last}, {result.position.said}"
+        by_hand = f" (and {len(result.flips)} flipped by hand)" if result.flips else ""
+        title = f"step {result.step} of {result.last}, {result.position.said}{by_hand}"
         return stepper(result.units, result.position, result.course, result.flips, title)
 
     @staticmethod
