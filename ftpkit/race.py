@@ -61,8 +61,6 @@ _RESNET8 = Race(
     "resnet8", _RESNET, (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), epochs=2, lr_seeds=2, held_out=500, train_size=2000,
     batch_size=50, test="fashion-mnist-12k",
 )  # fmt: skip
-_FOUR = ("relu", "sign:SSTE", "sign:FTP-SH", "staircase-5:FTP-SH")
-_RESNET20 = replace(_RESNET8, network="resnet20", contestants=_FOUR, lrs=(3e-3, 1e-2, 3e-2, 1e-1))
 
 RACES = Table(
     {
@@ -74,8 +72,6 @@ RACES = Table(
         "convnet4": Race("convnet4", _CONVNET, (3e-4, 1e-3, 3e-3, 1e-2), epochs=5, seeds=5, lr_seeds=1),
         "resnet8-live": _RESNET8,
         "resnet8-real-live": replace(_RESNET8, network="resnet8-real"),
-        "resnet20": _RESNET20,
-        "resnet20-real": replace(_RESNET20, network="resnet20-real"),
     },
     kind="race",
 )
