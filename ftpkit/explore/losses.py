@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from ..activations import QuantReLU, Sign, Step
 from ..losses import LOSSES, UnknownName
 from ..plots import losses as plots
-from ..plots import show
 from ..rules import Rule
+from . import controls
+from .shell import Demo, State, Try
 
 STAIRCASES = ("Staircase, single", "Staircase, sum")
 ACTIVATIONS = ("Sign", "Step", *STAIRCASES)
@@ -23,7 +24,7 @@ _REACH = 20  # the surrogates that end are integrated over [-20, 20]; tanh' leav
 _CELLS = 400  # integration cells per unit of z, at least
 
 
-class LossState(T.HasTraits):
+class LossState(State):
     """What the demo shows: a layer loss (a name in `LOSSES`), an activation, its steps (staircases), a target t.
 
     Raises traitlets.TraitError for a value that is none of the choices.
@@ -45,12 +46,6 @@ class LossState(T.HasTraits):
             return LOSSES[proposal["value"]].name and proposal["value"]
         except UnknownName as error:
             raise T.TraitError(str(error)) from None
-
-    def __repr__(self):
-        return f"LossState({', '.join(f'{name}={getattr(self, name)!r}' for name in _CONTROLS)})"
-
-
-_CONTROLS = ("loss", "activation", "steps", "t")
 
 
 @dataclass(frozen=True)
@@ -172,13 +167,13 @@ def alt(result: Surrogate) -> str:
     )
 
 
-class LossExplorer:
+class LossExplorer(Demo):
     """The demo: choose a layer loss, an activation and a target, and see the surrogate that comes out.
 
     In a notebook, end a cell with it. Anywhere else ``demo.state`` holds the choices, ``demo.compute()`` gives the
     numbers and ``demo.figure()`` the figure. Keyword arguments are the state to begin with. Keys: Tab goes from control
     to control; Space presses a button, and opens the list of losses for the arrow keys and Enter (on the closed list
-    JupyterLab takes the arrow keys for itself); in the box of steps the arrow keys count.
+    JupyterLab takes the arrow keys for itself); in the box and on the slider of steps the arrow keys count.
 
     >>> demo = LossExplorer(loss="Hinge")
     >>> demo.state.t = -1
@@ -186,56 +181,36 @@ class LossExplorer:
     False
     """
 
-    def __init__(self, **start):
-        self.state = LossState(**start)
-        self._start = {name: getattr(self.state, name) for name in _CONTROLS}
-        self._drawn = None
-        label = {"style": {"description_width": "initial"}}
-        self.loss = W.Dropdown(options=list(LOSSES), description="Layer loss", **label)
-        self.activation = W.ToggleButtons(options=ACTIVATIONS, description="Activation", **label)
-        self.t = W.ToggleButtons(options=[("t = -1", -1), ("t = +1", 1)], description="Target", **label)
-        self.steps = W.BoundedIntText(min=2, max=17, description="Steps k", layout={"width": "10em"}, **label)
-        self.slider = W.IntSlider(min=2, max=17, readout=False, layout={"width": "12em"})
-        self.reset = W.Button(description="Reset", tooltip="Back to the state that the demo began with")
-        self.picture, self.text = W.HTML(), W.HTML()
-        self.view = W.VBox(
-            [
-                W.HBox([self.loss, self.reset]),
-                self.activation,
-                self.t,
-                W.HBox([self.steps, self.slider]),
-                self.picture,
-                self.text,
-            ]
-        )
-        self.view.add_class("ftpkit-demo").add_class("ftpkit-LossExplorer")
-        for name in _CONTROLS:
-            T.link((self.state, name), (getattr(self, name), "value"))
-        T.link((self.state, "steps"), (self.slider, "value"))
-        self.state.observe(self._draw)
-        self.reset.on_click(self._reset)
-        self._draw()
+    State = LossState
+    TRIES = (
+        Try(
+            "more steps",
+            "One soft hinge for a whole staircase: does the area under its surrogate grow with 17 steps in place of 3?",
+            {"loss": "SoftHinge", "activation": "Staircase, single", "steps": 17},
+        ),
+        Try(
+            "one loss per step",
+            "And with one soft hinge at each of the 17 thresholds: half the area, the same, or twice as much?",
+            {"loss": "SoftHinge", "activation": "Staircase, sum", "steps": 17},
+        ),
+        Try(
+            "the hinge",
+            "Is the hinge a straight-through estimator: does its surrogate look alike for both targets?",
+            {"loss": "Hinge", "activation": "Sign"},
+        ),
+    )
 
-    def compute(self) -> Surrogate:
-        return compute(self.state)
+    compute_from, draw, alt, numbers = map(staticmethod, (compute, figure, alt, numbers))
 
-    def figure(self) -> Figure:
-        return figure(self.compute())
+    def controls(self) -> list[W.Widget]:
+        state = self.state
+        self.loss = controls.choice(state, "loss", "Layer loss", LOSSES)
+        self.activation = controls.buttons(state, "activation", "Activation", ACTIVATIONS)
+        self.t = controls.buttons(state, "t", "Target", [("t = -1", -1), ("t = +1", 1)])
+        self.steps = controls.number(state, "steps", "Steps k")
+        self.slider = controls.slider(state, "steps", "Steps k")
+        return [self.loss, self.activation, self.t, W.HBox([self.steps, self.slider])]
 
-    def _draw(self, change=None):
-        state = repr(self.state)
-        if state == self._drawn:
-            return
-        self._drawn = state
+    def refresh(self) -> None:
         self.steps.disabled = self.slider.disabled = self.state.activation not in STAIRCASES
-        result = self.compute()
-        self.picture.value = show(figure(result), alt(result))._repr_mimebundle_()["text/html"]
-        self.text.value = "<br>".join(f"{key}: <b>{value}</b>" for key, value in numbers(result).items())
-
-    def _reset(self, button):
-        with self.state.hold_trait_notifications():
-            for name, value in self._start.items():
-                setattr(self.state, name, value)
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        return {**self.view._repr_mimebundle_(), "text/plain": "LossExplorer: run this cell to use the demo"}
+        super().refresh()
