@@ -138,6 +138,7 @@ def test_a_slow_answer_says_that_it_is_working():
     said = []
     demo = PowerDemo()
     demo.status.observe(lambda change: said.append(change["new"]), "value")
+    demo._took = 0.0
     demo.state.base = 3
     assert said == []
     demo._took = 1.0

@@ -146,12 +146,12 @@ def test_help_is_the_default_and_names_every_target(clone):
 
 
 def test_ci_installs_what_a_bare_machine_lacks(tmp_path):
-    """With a PATH of a few stubs: Python without venv, no make until apt-get has brought it."""
+    """With a PATH of a few stubs: Python without venv, no make and no browser until apt-get has brought them."""
     path = tmp_path / "bin"
     path.mkdir()
     stubs = {
         "python3": f'test -e "{path}/make"',
-        "apt-get": f'echo "$1"; if [ "$1" = install ]; then cp "{path}/python3" "{path}/make"; fi',
+        "apt-get": f'echo "$@"; for name in make chromium; do cp "{path}/python3" "{path}/$name"; done',
         "id": "echo 0",
     }
     for name, line in stubs.items():
@@ -161,5 +161,7 @@ def test_ci_installs_what_a_bare_machine_lacks(tmp_path):
         (path / name).symlink_to(shutil.which(name))
     run = [str(path / "bash"), str(ROOT / ".ci" / "run")]
     first, second = (subprocess.run(run, env={"PATH": str(path)}, text=True, capture_output=True) for _ in range(2))
-    assert (first.returncode, first.stdout.split()) == (0, ["update", "install"]), first.stderr
+    update, install = first.stdout.splitlines()
+    assert first.returncode == 0 and update.split()[0] == "update", first.stderr
+    assert install.startswith("install") and install.endswith("make python3 python3-venv chromium")
     assert (second.returncode, second.stdout) == (0, ""), second.stderr

@@ -2,9 +2,10 @@
 
 import os
 
-import lab
 import pytest
 from playwright.sync_api import sync_playwright
+
+from browser import lab
 
 
 @pytest.fixture(scope="session")

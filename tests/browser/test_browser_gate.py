@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 
-import lab
 import nbformat
 import pytest
+
+from browser import lab
 
 SOURCE = """
 import ipywidgets as W

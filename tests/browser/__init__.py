@@ -1,0 +1,1 @@
+"""The demos in a real JupyterLab, in a real browser."""
