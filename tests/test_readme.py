@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ftpkit import bench, race
+from ftpkit import bench, race, runs
 from ftpkit.__main__ import COMMANDS
+from ftpkit.presets import COLUMNS, ROWS
+from ftpkit.runs import table as runs_table
 from ftpkit.search import methods, tally
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +43,17 @@ def race_table(name: str) -> list[list[str]]:
 @pytest.mark.parametrize("name", ["mlp", "convnet4"])
 def test_race_tables_are_the_results(name):
     assert table_below(f"python -m ftpkit race {name}`") == race_table(name)
+
+
+def test_the_table_of_runs_is_that_of_the_runs():
+    found = [r for r in runs_table.records(runs.find(runs.COMMITTED), ["selected"]) if r["n"]]
+    assert {r["n"] for r in found} == {3} and sum(r["n"] for r in found) == 51
+    expected = []
+    for row in dict.fromkeys(r["row"] for r in found):
+        cells = {r["column"]: f"{r['mean']:.2f} ± {r['error']:.2f}" for r in found if r["row"] == row}
+        title = ROWS[row].title.removesuffix(", bundled images")
+        expected.append([title, *(cells.get(column, "–") for column in COLUMNS)])
+    assert table_below("`python -m ftpkit table` prints them") == expected
 
 
 CASES = {
