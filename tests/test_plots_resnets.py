@@ -80,17 +80,17 @@ def test_what_is_left_is_a_plain_mean_and_kinds_without_records_have_no_panel():
     assert ax.get_yscale() == "linear" and ax.get_title() == "no skip path"
 
 
-def test_curves_are_means_with_bands_and_every_contestant_is_in_the_legend():
+def test_curves_are_mean_errors_with_bands_and_every_contestant_is_in_the_legend():
     epochs, runs = np.arange(1, 4), np.array([[0.5, 0.6, 0.7], [0.7, 0.8, 0.9]])
     fig = pictures.curves(
         {"one": {"relu": (epochs, runs)}, "other": {"relu": (epochs, runs), "sign:SSTE": (epochs, runs)}}
     )
     for ax in fig.axes:
         for line in ax.lines:
-            np.testing.assert_allclose(line.get_xydata(), [[1, 60], [2, 70], [3, 80]])
+            np.testing.assert_allclose(line.get_xydata(), [[1, 40], [2, 30], [3, 20]])
         for band in ax.collections:
             heights = band.get_paths()[0].vertices[:, 1]
-            assert (heights.min(), heights.max()) == pytest.approx((50, 90))
+            assert (heights.min(), heights.max()) == pytest.approx((10, 50))
     assert [text.get_text() for text in fig.legends[0].get_texts()] == ["ReLU", "sign, SSTE"]
     assert [len(ax.lines) for ax in fig.axes] == [1, 2]
 

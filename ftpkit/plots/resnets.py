@@ -113,18 +113,23 @@ def _band(ax, x, values: np.ndarray, contestant: str) -> None:
 
 
 def curves(panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
-    """Test accuracy by epoch in per cent, a panel for each network; mean of the seeds, band from lowest to highest.
+    """Test error by epoch in per cent, a panel for each network; mean of the seeds, band from lowest to highest.
 
-    panels: title -> contestant -> epochs (E,) and accuracies (seeds, E) in [0, 1], as `runs.curves` returns them.
+    panels: title -> contestant -> epochs (E,) and accuracies (seeds, E) in [0, 1], as `runs.curves` returns them. The
+    scale is logarithmic, or what happens in the last epochs could not be told apart.
     """
-    fig, axes = figure(1, len(panels), 4.4, 3.6, sharey=True, squeeze=False)
+    fig, axes = figure(1, len(panels), 4.6, 4.4, sharey=True, squeeze=False)
     for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
         for contestant, (epochs, accuracies) in lines.items():
-            _band(ax, epochs, 100 * accuracies, contestant)
+            _band(ax, epochs, 100 - 100 * accuracies, contestant)
             ax.set_xticks(epochs)
         ax.set_title(title, fontsize=11)
-        ax.set_xlabel("epoch")
-    axes[0, 0].set_ylabel("test accuracy in %")
+        ax.set(xlabel="epoch", yscale="log")
+    low, high = axes[0, 0].get_ylim()
+    ticks = [tick for tick in (1, 2, 5, 10, 12, 15, 20, 30, 40, 60, 80) if low < tick < high]
+    axes[0, 0].set_yticks(ticks, [str(tick) for tick in ticks])
+    axes[0, 0].minorticks_off()
+    axes[0, 0].set_ylabel("test error in %")
     pairs = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     fig.legend(pairs.values(), pairs, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return fig
