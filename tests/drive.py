@@ -100,8 +100,9 @@ def walks(demo, texts: tuple = ()) -> st.SearchStrategy:
     return st.lists(st.tuples(st.integers(0, len(controls(demo)) - 1), st.floats(0, 1)), min_size=300, max_size=300)
 
 
-def walk(demo, steps: list[tuple[int, float]], texts: tuple = ()) -> None:
-    """Take the steps of `walks`; what is shown is checked every tenth time."""
+def walk(demo, steps: list[tuple[int, float]], texts: tuple = ()) -> int:
+    """Take the steps of `walks`; what is shown is checked every tenth time. Returns how often it was checked."""
+    checked = 0
     moved = list(controls(demo).values())
     for n, (which, share) in enumerate(steps):
         control = moved[which]
@@ -110,6 +111,8 @@ def walk(demo, steps: list[tuple[int, float]], texts: tuple = ()) -> None:
             control.value = places[round(share * (len(places) - 1))]
         if n % 10 == 0:
             check(demo)
+            checked += 1
+    return checked
 
 
 def names(demo) -> None:

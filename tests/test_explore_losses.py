@@ -86,7 +86,7 @@ def test_every_control_over_its_whole_grid():
 @settings(max_examples=1)
 @given(steps=drive.walks(LossExplorer()))
 def test_random_walks(steps):
-    drive.walk(LossExplorer(), steps)
+    assert drive.walk(LossExplorer(), steps) == 30
 
 
 def test_it_answers_quickly_and_leaves_nothing_behind():

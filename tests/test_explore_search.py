@@ -155,7 +155,7 @@ class Blank(SearchStepper):
 @settings(max_examples=1)
 @given(steps=drive.walks(SearchStepper()))
 def test_random_walks(steps):
-    drive.walk(Blank(), steps)
+    assert drive.walk(Blank(), steps) == 30
 
 
 @pytest.mark.parametrize(("demo", "changes"), [(Blank, 200), (SearchStepper, 20)])

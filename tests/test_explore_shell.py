@@ -67,7 +67,7 @@ def test_the_grid_visits_every_place_of_every_control():
 @settings(max_examples=1)
 @given(steps=drive.walks(PowerDemo()))
 def test_random_walks(steps):
-    drive.walk(PowerDemo(), steps)
+    assert drive.walk(PowerDemo(), steps) == 30
 
 
 def test_nothing_is_left_behind():
