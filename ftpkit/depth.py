@@ -5,7 +5,6 @@ and writes the bands that the live seed is checked against.
 """
 
 import argparse
-import json
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -115,10 +114,7 @@ def run(plan: Plan = PLAN, out: Path | None = None, progress: bool = True) -> di
 
 def load() -> dict:
     """The committed measurements; FileNotFoundError names the command that makes them."""
-    path = race.RESULTS / "depth.json"
-    if not path.exists():
-        raise FileNotFoundError("there is no depth.json in data/results; make it with python -m ftpkit depth")
-    return json.loads(path.read_text())
+    return race.committed("depth.json", "depth")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,6 @@
 """What happens inside the small convolutional networks of the live race, seed by seed: the bands of notebook 05."""
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -99,10 +98,7 @@ def run(seeds: int = 10, out: Path | None = None, progress: bool = True) -> dict
 
 def load() -> dict:
     """The committed records; FileNotFoundError names the command that makes them."""
-    path = race.RESULTS / "inside_convnet4-live.json"
-    if not path.exists():
-        raise FileNotFoundError(f"there is no {path.name} in data/results; make it with python -m ftpkit inside")
-    return json.loads(path.read_text())
+    return race.committed("inside_convnet4-live.json", "inside")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

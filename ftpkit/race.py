@@ -218,6 +218,18 @@ def provenance(device: str = "cpu") -> dict:
     }
 
 
+def committed(name: str, command: str) -> dict:
+    """What a command of the kit left in data/results; FileNotFoundError names the command that makes it.
+
+    >>> sorted(committed("depth.json", "depth"))
+    ['flips', 'gradients', 'provenance', 'settings']
+    """
+    path = RESULTS / name
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {name} in data/results; make it with python -m ftpkit {command}")
+    return json.loads(path.read_text())
+
+
 _indented = partial(json.dumps, indent=1)
 
 

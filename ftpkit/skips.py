@@ -207,10 +207,7 @@ def run(plan: Plan = PLAN, out: Path | None = None, progress: bool = True) -> di
 
 def load() -> dict:
     """The committed measurements; FileNotFoundError names the command that makes them."""
-    path = race.RESULTS / "skips.json"
-    if not path.exists():
-        raise FileNotFoundError("there is no skips.json in data/results; make it with python -m ftpkit skips")
-    return json.loads(path.read_text())
+    return race.committed("skips.json", "skips")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -108,9 +108,12 @@ def test_where_nothing_was_trained_a_run_begins_anew(tmp_path, resume):
 
 
 def test_a_folder_in_which_nothing_was_begun_is_taken_away_again(tmp_path):
-    with pytest.raises(RuntimeError, match="no data"), Folder(tmp_path / "runs" / "run"):
-        raise RuntimeError("no data")
-    assert list((tmp_path / "runs").iterdir()) == []
+    for made_before in (False, True):
+        if made_before:
+            (tmp_path / "runs").mkdir()
+        with pytest.raises(RuntimeError, match="no data"), Folder(tmp_path / "runs" / "run"):
+            raise RuntimeError("no data")
+        assert list(tmp_path.rglob("*")) == ([tmp_path / "runs"] if made_before else [])
     train(tmp_path / "runs" / "run", 1)
     with pytest.raises(RuntimeError, match="no data"), Folder(tmp_path / "runs" / "run", resume=True):
         raise RuntimeError("no data")

@@ -49,7 +49,7 @@ class Folder:
         self._lock = FileLock(self.path / "lock")
 
     def __enter__(self) -> "Folder":
-        self._new = [path for path in (self.path / "lock", self.path) if not path.exists()]
+        self._new = [path for path in (self.path / "lock", self.path, *self.path.parents) if not path.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
