@@ -5,6 +5,7 @@ COMMANDS. The module is imported only when its command is called.
 """
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -39,4 +40,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if "LOCAL_RANK" in os.environ:  # torch's threads now and then abort a process of torchrun while Python shuts down
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
