@@ -27,6 +27,7 @@ _ROOMS = [
     "probe",
     "processes",
     "race",
+    "rounding",
     "runs",
     "search",
     "separability",

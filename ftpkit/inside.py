@@ -13,11 +13,11 @@ from .data import Split
 CONTESTANTS = ("relu", "sign:FTP-SH", "staircase-3:FTP-SH")
 
 
-def before_and_after(model: nn.Sequential, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+def before_and_after(model: nn.Sequential, x: Tensor, *, training: bool = False) -> dict[str, tuple[Tensor, Tensor]]:
     """Pre-activation z and output h of every hidden layer of a chain, for the inputs x; leaves the model as it was.
 
-    model: an `MLP`, a `ConvNet4` or another flat nn.Sequential. Returns the name of each activation, first one first,
-    with (z, h), dimension 0 the batch.
+    model: an `MLP`, a `ConvNet4` or another flat nn.Sequential. training: as in training, batch norm by this batch.
+    Returns the name of each activation, first one first, with (z, h), dimension 0 the batch.
 
     >>> from ftpkit import Sign
     >>> z, h = before_and_after(nn.Sequential(nn.Identity(), Sign("SSTE")), torch.tensor([[-2.0, 3.0]]))["1"]
@@ -25,7 +25,7 @@ def before_and_after(model: nn.Sequential, x: Tensor) -> dict[str, tuple[Tensor,
     ([[-2.0, 3.0]], [[-1.0, 1.0]])
     """
     found = {}
-    with probe.undisturbed(model):
+    with probe.undisturbed(model, training=training):
         for name, module in model.named_children():
             z, x = x, module(x)
             if isinstance(module, probe.Activation | nn.ReLU):

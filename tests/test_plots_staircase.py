@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ftpkit import race
+from ftpkit.explore import StaircaseExplorer, StaircaseState
 from ftpkit.plots import staircase as pictures
 from ftpkit.plots import style
 
@@ -117,3 +118,22 @@ def test_accuracy_by_levels_has_every_run_mean_and_error(result):
     for contestant, name in {"relu": "ReLU", "saturated-relu": "Saturated ReLU"}.items():
         assert set(drawn[name][1]) == {scores[contestant].mean()}
     assert {text.get_text() for text in ax.get_legend().texts} == {"SSTE", "FTP-SH", "ReLU", "Saturated ReLU"}
+
+
+def test_a_staircase_laid_over_a_layer_is_the_computed_one():
+    result = StaircaseExplorer.compute_from(StaircaseState(steps=4, range=2.0, rule="Hinge", form="sum"))
+    stairs, often, passed, levels, errors = pictures.laid(result).axes
+    z, h = lines(stairs)["staircase"]
+    there = ~np.isnan(h)
+    np.testing.assert_allclose(h[there], 2 * closed_forms.staircase(z / 2, 4)[there], atol=1e-12)
+    assert (~there).sum() == 4
+    counts, edges, _ = often.patches[0].get_data()
+    np.testing.assert_array_equal(counts, np.histogram(result.values.numpy(), edges)[0])
+    assert 0 in edges and stairs.get_xlim() == often.get_xlim() == passed.get_xlim()
+    for label, phi in zip(("target +1", "target -1"), result.phi, strict=True):
+        np.testing.assert_array_equal(lines(passed)[label][1], phi)
+    widths = [bar.get_width() for bar in levels.patches]
+    np.testing.assert_allclose(widths, 100 * np.array(result.found.shares))
+    assert [bar.get_width() for bar in errors.patches] == [result.found.rms_with_clipping, result.found.rms]
+    dashes = [path.vertices[0, 0] for path in stairs.collections[0].get_paths()]
+    np.testing.assert_allclose(dashes, [0, 2 / 3, 4 / 3, 2])

@@ -2,5 +2,6 @@
 
 from .losses import LossExplorer, LossState
 from .search import SearchState, SearchStepper
+from .staircase import StaircaseExplorer, StaircaseState
 
-__all__ = ["LossExplorer", "LossState", "SearchState", "SearchStepper"]
+__all__ = ["LossExplorer", "LossState", "SearchState", "SearchStepper", "StaircaseExplorer", "StaircaseState"]

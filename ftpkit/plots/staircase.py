@@ -137,3 +137,78 @@ def by_levels(result: Mapping, rules: Sequence[str] = ("SSTE", "FTP-SH")) -> Fig
 
 def _levels_named(kind: str) -> str:
     return {"sign": "2\nsign", "step": "2\nstep"}.get(kind) or f"{levels_of(kind)}\nk = {kind[10:]}"
+
+
+def laid(result) -> Figure:
+    """A staircase laid over a layer, of `explore.staircase.Laid`: three panels over one axis of z, and what it does.
+
+    Left: the staircase beside the ReLU, the histogram of the layer's values, the share of the gradient passed for the
+    targets +1 and -1. Right of the staircase, on the axis of h: the share of the values that take each level; below,
+    the root mean squares of the errors.
+    """
+    fig = Figure(figsize=(9, 6.2), facecolor="white")
+    stairs = fig.add_axes([0.08, 0.58, 0.55, 0.36])
+    often = fig.add_axes([0.08, 0.34, 0.55, 0.17])
+    passed = fig.add_axes([0.08, 0.085, 0.55, 0.18])
+    ends = (float(result.z[0]), float(result.z[-1]))
+    thresholds = [result.range * i / (result.steps - 1) for i in range(result.steps)]
+    for ax in (stairs, often, passed):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_xlim(*ends)
+        ax.vlines(thresholds, 0, 1, transform=ax.get_xaxis_transform(), color="0.75", linestyle="--", linewidth=0.9)
+        ax.tick_params(labelbottom=ax is passed)
+
+    jumps = torch.diff(result.h, prepend=result.h[:1]) != 0
+    stairs.plot(result.z, result.z.clamp(min=0), color="0.5", linestyle="-.", linewidth=1.2, label="ReLU")
+    stairs.plot(result.z, torch.where(jumps, torch.nan, result.h), color="black", linewidth=2.5, label="staircase")
+    stairs.set(ylim=(-0.1 * result.range, 1.2 * result.range), ylabel="output h")
+    stairs.set_title(f"{result.steps} steps over 0 to {result.range:g} (dashed: the thresholds)", fontsize=10)
+    stairs.legend(fontsize=9, frameon=False, loc="upper left")
+
+    width = 2.0 ** np.round(np.log2((ends[1] - ends[0]) / 90))  # so that 0 and 1 are edges
+    edges = width * np.arange(np.floor(ends[0] / width), np.ceil(ends[1] / width) + 1)
+    often.stairs(np.histogram(result.values.numpy(), edges)[0], edges, fill=True, color="0.65", label="values")
+    often.set(yticks=[], ylabel="how often", ylim=(0, None))
+    often.set_title(result.layer, fontsize=10)
+
+    look = style(result.rule) | {"marker": "", "linestyle": "-", "linewidth": 2.2, "label": "target +1"}
+    plus, minus = result.phi
+    passed.fill_between(result.z, plus, color=look["color"], alpha=0.2, linewidth=0)
+    passed.plot(result.z, plus, **look)
+    passed.plot(result.z, minus, color=_DARK, linestyle="--", linewidth=1.4, label="target -1")
+    passed.set(xlabel="pre-activation z", ylabel="share passed")
+    passed.set_ylim(0, 1.15 * max(1.0, plus.max().item(), minus.max().item()))
+    passed.set_title(f"what comes back of a gradient: {result.rule}, {result.form}", fontsize=10)
+    passed.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.03, 1.0))
+
+    _shares(fig.add_axes([0.72, 0.58, 0.25, 0.36]), result.found, stairs.get_ylim())
+    _errors_of(fig.add_axes([0.78, 0.34, 0.19, 0.12]), result.found)
+    return fig
+
+
+def _shares(ax, found, ylim) -> None:
+    """The share of the values that take each level, as bars beside the levels of the staircase."""
+    shares = 100 * np.array(found.shares)
+    few = len(shares) <= 9
+    ax.barh(found.levels, shares, height=0.7 * (found.levels[1] - found.levels[0]), color=_DARK)
+    for level, share in zip(found.levels, shares, strict=True):
+        if few or share == 0:
+            said = "dead" if share == 0 else f"{share:.0f} %" if share >= 0.5 else "< 1 %"
+            place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+            ax.annotate(said, (share, level), fontsize=9 if few else 7, **place)
+    ax.set(ylim=ylim, xlim=(0, 1.25 * shares.max()), xlabel="share of the values in %")
+    ax.set_title(f"{len(shares)} levels", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    if few:
+        ax.set_yticks(found.levels, [f"{level:.3g}" for level in found.levels])
+
+
+def _errors_of(ax, found) -> None:
+    """Root mean squares of the error of rounding alone, and with what is cut off."""
+    errors = {"with clipping": found.rms_with_clipping, "rounding": found.rms}
+    bars = ax.barh(list(errors), list(errors.values()), color=["white", "0.65"], edgecolor=_DARK, hatch=["//", ""])
+    ax.bar_label(bars, [f"{error:.3g}" for error in errors.values()], padding=4, fontsize=9)
+    ax.set(xlim=(0, 1.4 * max(*errors.values(), 1e-12)), xticks=[])
+    ax.set_title("error, root mean square", fontsize=10)
+    ax.spines[["top", "right", "bottom"]].set_visible(False)
+    ax.tick_params(left=False)
