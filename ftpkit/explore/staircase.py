@@ -113,7 +113,8 @@ class StaircaseExplorer(Demo):
         self.rule = controls.choice(state, "rule", "Rule", RULES)
         self.form = controls.buttons(state, "form", "Form", FORMS)
         self.layer = controls.choice(state, "layer", "Layer", LAYERS)
-        return [W.HBox([*self.steps, self.range], layout={"flex_flow": "row wrap"}), self.rule, self.form, self.layer]
+        self.layer.layout.width = "25em"
+        return [W.HBox(self.steps), self.range, self.rule, self.form, self.layer]
 
     @staticmethod
     def compute_from(state: StaircaseState) -> Laid:
