@@ -22,6 +22,7 @@ _ROOMS = [
     "models",
     "names",
     "packed",
+    "perceptron",
     "plots",
     "presets",
     "probe",

@@ -134,6 +134,17 @@ def test_one_change_of_several_values_draws_once(monkeypatch):
     assert len(drawn) == 1
 
 
+def test_something_may_stand_beside_the_picture():
+    class Beside(PowerDemo):
+        def stage(self):
+            return W.HBox([W.HTML("by hand"), self.picture])
+
+    demo = Beside()
+    assert demo.picture in demo.view.children[-2].children
+    demo.state.base = 3
+    assert "3 to the power" in drive.alt(demo)
+
+
 def test_a_slow_answer_says_that_it_is_working():
     said = []
     demo = PowerDemo()

@@ -85,7 +85,7 @@ class Demo:
                 W.HBox([self.reset, *self.tries, self.look], layout={"flex_flow": "row wrap"}),
                 self.question,
                 self.status,
-                self.picture,
+                self.stage(),
                 self.text,
             ]
         )
@@ -118,6 +118,10 @@ class Demo:
     def numbers(result) -> dict[str, str]:
         """The key numbers, by their names."""
         raise NotImplementedError
+
+    def stage(self) -> W.Widget:
+        """The picture, and what a demo wants beside it."""
+        return self.picture
 
     # What it gets
 
