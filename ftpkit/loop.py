@@ -19,6 +19,7 @@ from .activations import set_scale
 from .finite import Guard, NonFiniteError, finite_scores
 from .losses import Table
 from .packed import packed
+from .probe import forked
 from .processes import ALONE, Processes
 
 OPTIMIZERS = Table(
@@ -218,10 +219,12 @@ class Training:
     @contextmanager
     def _generators(self):
         """Let the model draw from generators of its own, and leave the caller's as they were."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            _set_states({name: rows[self.processes.rank] for name, rows in self.drawn.items()}, self.device)
+        with forked([self.device] if self.device.type == "cuda" else []) as draws:
+            if draws:
+                _set_states({name: rows[self.processes.rank] for name, rows in self.drawn.items()}, self.device)
             yield
-            self.drawn = self._of_all(_states(self.device))
+            if draws:
+                self.drawn = self._of_all(_states(self.device))
 
     def state_dict(self) -> dict:
         """All that the rest of the run depends on, as plain data that torch.load(weights_only=True) takes.

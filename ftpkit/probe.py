@@ -7,8 +7,9 @@ supported, so watch them before compiling.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 
 import torch
@@ -18,13 +19,51 @@ from .activations import Activation, SaturatedReLU, Unit
 
 # --- looking without leaving a trace -----------------------------------------------------------------------------
 
+_DRAWS_NOTHING = ContextVar("draws nothing", default=False)  # of this thread
+
+
+@contextmanager
+def drawing_nothing() -> Iterator[None]:
+    """Promise that what this thread runs inside draws no random number but from generators of its own.
+
+    All threads share torch's generators. To leave them as they were, the kit notes their state and puts it back, and
+    what another thread drew or seeded in between would be lost; after this promise it does not touch them at all. It
+    holds for models without dropout and its like; weights are drawn before.
+
+    >>> before = torch.get_rng_state()
+    >>> with drawing_nothing(), forked():
+    ...     _ = torch.manual_seed(7)
+    >>> torch.equal(before, torch.get_rng_state())
+    False
+    >>> torch.set_rng_state(before)
+    """
+    token = _DRAWS_NOTHING.set(True)
+    try:
+        yield
+    finally:
+        _DRAWS_NOTHING.reset(token)
+
+
+@contextmanager
+def forked(devices: Iterable[torch.device] = ()) -> Iterator[bool]:
+    """Leave torch's generators, the CPU's and those of `devices`, on exit as they were; see `drawing_nothing`.
+
+    Yields whether the model may draw from them: not where the thread has promised to draw nothing.
+    """
+    if _DRAWS_NOTHING.get():
+        yield False
+    else:
+        with torch.random.fork_rng(devices=list(devices)):
+            yield True
+
 
 @contextmanager
 def undisturbed(model: nn.Module, *, training: bool = False) -> Iterator[nn.Module]:
     """Look at a model without leaving a trace: inside no gradients and evaluation mode, outside all as it was.
 
     Restored on exit: the training flag of every module, every buffer (batch norm's running statistics), and the random
-    generators of the CPU and of the GPUs that the model is on. training=True puts the model into training mode instead.
+    generators of the CPU and of the GPUs that the model is on, by `forked`. training=True puts the model into training
+    mode instead.
 
     >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
     >>> with undisturbed(model):
@@ -36,7 +75,7 @@ def undisturbed(model: nn.Module, *, training: bool = False) -> Iterator[nn.Modu
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     gpus = {p.device for p in [*model.parameters(), *model.buffers()] if p.device.type == "cuda"}
-    with torch.random.fork_rng(devices=list(gpus)), torch.no_grad():
+    with forked(gpus), torch.no_grad():
         try:
             yield model.train(training)
         finally:

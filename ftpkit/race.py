@@ -85,7 +85,7 @@ def run(race: Race, out: Path | None = None, device: str = "cpu", progress: bool
     that is not known, ValueError for a contestant named twice, for no seeds, or when `out` holds no race, and
     FileExistsError when `out` holds a race with other settings; it is left as it is.
     """
-    _check(race)
+    check(race)
     result = _begun(race, out)
     if result is None:
         result = {"settings": _settings(race), "provenance": provenance(device), "lr_search": [], "runs": []}
@@ -117,8 +117,8 @@ def run(race: Race, out: Path | None = None, device: str = "cpu", progress: bool
     return result
 
 
-def _check(race: Race) -> None:
-    """Refuse now what would stop the race only when its turn comes, perhaps hours later."""
+def check(race: Race) -> None:
+    """Refuse now, as `run` does, what would stop the race only when its turn comes, perhaps hours later."""
     NETWORKS[race.network]
     for contestant in race.contestants:
         as_activation(contestant)()
@@ -259,7 +259,7 @@ def main(args: argparse.Namespace) -> int:
     out = args.out or RESULTS / f"race_{args.race}.json"
     try:
         race = replace(RACES[args.race], **own)
-        _check(race)
+        check(race)
         _begun(race, out)
     except (ValueError, TypeError, AttributeError, OSError) as error:
         print(f"no race: {error}", file=sys.stderr)
