@@ -1,7 +1,19 @@
 """Interactive demos: state, a pure compute(state), a pure figure(result), and a thin shell of widgets around them."""
 
 from .losses import LossExplorer, LossState
+from .perceptron import PerceptronPlayground, PlaygroundState
+from .points import PointsPad
 from .search import SearchState, SearchStepper
 from .staircase import StaircaseExplorer, StaircaseState
 
-__all__ = ["LossExplorer", "LossState", "SearchState", "SearchStepper", "StaircaseExplorer", "StaircaseState"]
+__all__ = [
+    "LossExplorer",
+    "LossState",
+    "PerceptronPlayground",
+    "PlaygroundState",
+    "PointsPad",
+    "SearchState",
+    "SearchStepper",
+    "StaircaseExplorer",
+    "StaircaseState",
+]
