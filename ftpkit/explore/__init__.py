@@ -5,6 +5,7 @@ from .perceptron import PerceptronPlayground, PlaygroundState
 from .points import PointsPad
 from .search import SearchState, SearchStepper
 from .staircase import StaircaseExplorer, StaircaseState
+from .targets import TargetExplorer, TargetState
 
 __all__ = [
     "LossExplorer",
@@ -16,4 +17,6 @@ __all__ = [
     "SearchStepper",
     "StaircaseExplorer",
     "StaircaseState",
+    "TargetExplorer",
+    "TargetState",
 ]
