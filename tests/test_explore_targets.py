@@ -16,6 +16,8 @@ from ftpkit import RULES, Rule, Sign, data
 from ftpkit.explore import TargetExplorer, TargetState
 from ftpkit.explore import targets as room
 
+STARTED = room._start
+
 
 def result(**state):
     return TargetExplorer.compute_from(TargetState(**state))
@@ -68,11 +70,11 @@ def test_the_questions_have_the_answers_that_surprise():
     at_once, straight, after = (result(**each.state) for each in TargetExplorer.TRIES)
     helps = room._helps(at_once, asked=True)
     effect = at_once.effects["all targets"]
-    assert 0.88 < helps < 0.93 and 0.3 < effect.real / effect.predicted < 0.6, "nine in ten help; half of it comes"
-    assert at_once.effects["all that help"].real / effect.real < 1.15, "tried before, they bring little more"
+    assert 0.8 < helps < 0.87 and 0.3 < effect.real / effect.predicted < 0.5, "five in six help; not half of it comes"
+    assert at_once.effects["all that help"].real / effect.real < 1.2, "tried before, they bring a little more"
     assert all(e.predicted == pytest.approx(e.real) and e.real < 0 for e in straight.effects.values())
     before = result(**after_state(0))
-    assert 0.11 < before.one_zero + before.twice < 0.13 and 0.4 < after.one_zero + after.twice < 0.55
+    assert 0.13 < before.one_zero + before.twice < 0.15 and 0.4 < after.one_zero + after.twice < 0.55
 
 
 def after_state(steps):
@@ -84,7 +86,7 @@ def test_numbers_do_not_hang_on_a_rounding():
     states = [{"steps": 100, "layer": 3}, {"steps": 100, "layer": 1}, {"steps": 100, "rule": "SSTE"}]
     before = [result(**state) for state in states]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "MLP", Moved)
+        patch.setattr(room, "_start", moved)
         for name in ("network", "layers", "flips_alone"):
             patch.setattr(room, name, lru_cache(getattr(room, name).__wrapped__))
         after = [result(**state) for state in states]
@@ -93,15 +95,25 @@ def test_numbers_do_not_hang_on_a_rounding():
         assert TargetExplorer.alt(one) == TargetExplorer.alt(other)
 
 
-class Moved(room.MLP):
+def moved(model):
     """Every weight of the start a little beside what it was."""
+    with torch.no_grad():
+        for weights in STARTED(model):
+            weights *= 1 + 1e-15 * torch.randn_like(weights)
+    return list(model.parameters())
 
-    def double(self):
-        model = super().double()
-        with torch.no_grad():
-            for weights in model.parameters():
-                weights *= 1 + 1e-15 * torch.randn_like(weights)
-        return model
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_network_is_the_same_whatever_torchs_default_is(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        model = room.network.__wrapped__(RULES["STE"], 3)
+        again = room.look(model, *room.mini_batch())
+    finally:
+        torch.set_default_dtype(before)
+    for one, other in zip(again, room.layers(RULES["STE"], 3), strict=True):
+        assert torch.equal(one.z, other.z) and torch.equal(one.alone(), other.alone())
 
 
 def test_training_learns_and_leaves_the_generator_alone():
