@@ -3,6 +3,8 @@
 from .losses import LossExplorer, LossState
 from .perceptron import PerceptronPlayground, PlaygroundState
 from .points import PointsPad
+from .race import RaceDemo, RaceState
+from .results import ResultsExplorer, ResultsState
 from .search import SearchState, SearchStepper
 from .staircase import StaircaseExplorer, StaircaseState
 from .targets import TargetExplorer, TargetState
@@ -13,6 +15,10 @@ __all__ = [
     "PerceptronPlayground",
     "PlaygroundState",
     "PointsPad",
+    "RaceDemo",
+    "RaceState",
+    "ResultsExplorer",
+    "ResultsState",
     "SearchState",
     "SearchStepper",
     "StaircaseExplorer",
