@@ -16,6 +16,7 @@ _ROOMS = [
     *_HOMES,
     "data",
     "explore",
+    "formula",
     "ftprop",
     "imagenet",
     "loop",
@@ -32,6 +33,7 @@ _ROOMS = [
     "runs",
     "search",
     "separability",
+    "surrogate",
     "train",
 ]
 

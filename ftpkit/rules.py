@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .losses import LOSSES, Loss, Table
+from .formula import PREFIX, as_loss
+from .losses import Loss, Table
 
 
 def gradient_sign(g: Tensor, z: Tensor, h: Tensor) -> Tensor:
@@ -29,10 +30,10 @@ def gradient_sign(g: Tensor, z: Tensor, h: Tensor) -> Tensor:
 class Rule:
     """How a threshold layer learns: ``loss``, ``targets`` and ``weighted``.
 
-    loss: a `Loss` or its name in `LOSSES`. targets: ``(g, z, h) -> t`` in {-1, 0, +1}, as `gradient_sign`. weighted:
-    multiply the loss of each unit by abs(g) (eq. 3); an unweighted rule takes an explicit scale instead, which the
-    training loop sets to 1 / (global batch). The gradient that a rule sends to z is
-    ``loss.derivative(z, t) * (abs(g) if weighted else scale)``, and 0 where t = 0.
+    loss: a `Loss`, its name in `LOSSES`, or "formula:" and a formula (see `ftpkit.formula`). targets: ``(g, z, h) ->
+    t`` in {-1, 0, +1}, as `gradient_sign`. weighted: multiply the loss of each unit by abs(g) (eq. 3); an unweighted
+    rule takes an explicit scale instead, which the training loop sets to 1 / (global batch). The gradient that a rule
+    sends to z is ``loss.derivative(z, t) * (abs(g) if weighted else scale)``, and 0 where t = 0.
 
     Rules compare, copy and pickle as values. Raises ValueError for an unknown loss name, TypeError for a loss or a
     heuristic that is neither; pickling one that cannot be found again (a lambda, a notebook cell) is refused.
@@ -49,7 +50,7 @@ class Rule:
 
     def __post_init__(self):
         if isinstance(self.loss, str):
-            object.__setattr__(self, "loss", LOSSES[self.loss])
+            object.__setattr__(self, "loss", as_loss(self.loss))
         if not isinstance(self.loss, Loss):
             raise TypeError(f"a rule's loss is an ftpkit.Loss or its name, not {type(self.loss).__name__}")
         if not callable(self.targets):
@@ -111,10 +112,11 @@ _FROM_FILE = "ftpkit_rules_"  # modules made from a named file, which no new pro
 
 
 def as_rule(rule: Rule | str) -> Rule:
-    """A `Rule` from itself, from its name in `RULES`, or from a file that is named, "my_rules.py:MyRule".
+    """A `Rule` from itself, its name in `RULES`, a file, "my_rules.py:MyRule", or a formula, "formula:max(0, 1 - t*z)".
 
-    Raises UnknownName (a ValueError) for an unknown name, with the nearest one; FileNotFoundError, AttributeError or
-    TypeError when a named file is missing, lacks the rule, or holds something else under that name.
+    Raises UnknownName (a ValueError) for an unknown name, with the nearest one; FormulaError (a ValueError) for what is
+    no formula; FileNotFoundError, AttributeError or TypeError when a named file is missing, lacks the rule, or holds
+    something else under that name.
 
     >>> as_rule("SSTE").loss.name
     'ClosedSaturatedHinge'
@@ -123,6 +125,8 @@ def as_rule(rule: Rule | str) -> Rule:
         return rule
     if not isinstance(rule, str):
         raise TypeError(f"a rule is an ftpkit.Rule or a name in ftpkit.RULES, not {type(rule).__name__}: {rule!r}")
+    if rule.startswith(PREFIX):
+        return Rule(rule)
     file, colon, name = rule.rpartition(":")
     return _rule_from_file(rule, Path(file), name) if colon and file.endswith(".py") else RULES[rule]
 

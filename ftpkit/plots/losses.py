@@ -7,6 +7,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..formula import PREFIX
 from ..losses import LOSSES, Loss
 from ..rules import RULES
 from .style import figure, style
@@ -21,7 +22,8 @@ def loss_style(name: str) -> dict:
     >>> loss_style("SoftHinge")["color"] == style("FTP-SH")["color"]
     True
     """
-    return style(_RULE_OF_LOSS.get(name, name)) | {"label": name}
+    own = {"color": "#4B0092"} if name.startswith(PREFIX) else {}
+    return style(_RULE_OF_LOSS.get(name, name)) | {"label": name.removeprefix(PREFIX)} | own
 
 
 def loss_cards(losses: Iterable[Loss] = LOSSES.values(), t: int = 1, columns: int = 5) -> Figure:
@@ -98,25 +100,40 @@ def flips(shares: Mapping[str, tuple[float, float]]) -> Figure:
 
 
 def surrogate_strip(results: Sequence) -> Figure:
-    """One row of panels per `explore.losses.Surrogate`: the activation, the layer loss, the surrogate and its area."""
-    fig, axes = figure(len(results), 3, 3.1, 2.6, squeeze=False)
+    """One row of panels per `surrogate.Surrogate`: the activation, the loss, its derivative, the surrogate, its area.
+
+    Thick: the target of the result; thin and dashed: the other one. A curve that leaves its panel is cut off.
+    """
+    rows = len(results)
+    fig, axes = figure(rows, 4, 2.6, 2.6, squeeze=False)
+    fig.set_layout_engine(None)  # measuring every text would take half of the time
+    fig.subplots_adjust(left=0.075, right=0.99, bottom=0.19 / rows, top=1 - 0.1 / rows, wspace=0.36, hspace=0.42)
     for row, result in zip(axes, results, strict=True):
-        look = _line(result.name) | {"linestyle": "-", "linewidth": 2.5}
+        thick = _line(result.name) | {"linestyle": "-", "linewidth": 2.5, "label": f"t = {result.t:+d}"}
+        thin = {"color": _DARK, "linestyle": "--", "linewidth": 1.3, "label": f"t = {-result.t:+d}"}
+        name = result.name.removeprefix(PREFIX)
         _panel(row[0], result.activation, "z", "h")
         jumps = torch.diff(result.h, prepend=result.h[:1]) != 0
         row[0].plot(result.z, torch.where(jumps, torch.nan, result.h), color="black", linewidth=2.5)
         row[0].set_ylim(-1.2, 1.2)
-        _panel(row[1], f"{result.name}, t = {result.t:+d}", "z", "layer loss L(z, t)")
-        row[1].plot(result.z, result.value, **look)
-        row[1].set_ylim(min(-0.2, result.value.min().clamp(min=-3.2).item()), 4.2)
+        _panel(row[1], name if len(name) < 28 else f"{name[:26]} …", "z", "layer loss L(z, t)")
+        _pair(row[1], result.z, result.value, result.value_other, thick, thin, (-0.2, 4.2), (-3.2, 12))
+        _panel(row[2], "derivative of the loss", "z", "dL/dz")
+        _pair(row[2], result.z, result.derivative, result.derivative_other, thick, thin, (-1.3, 1.3), (-6, 6))
         area = "infinite" if math.isinf(result.area) else f"{result.area:.2f}"
-        _panel(row[2], f"surrogate, area {area}", "z", "φ(z, t)")
-        row[2].fill_between(result.z, result.phi, color=look["color"], alpha=0.2)
-        row[2].plot(result.z, result.phi, **look | {"label": f"t = {result.t:+d}"})
-        row[2].plot(result.z, result.phi_other, color=_DARK, linestyle="--", label=f"t = {-result.t:+d}")
-        row[2].set_ylim(-0.1, 2.2)
-        row[2].legend(fontsize=8, loc="upper right", ncols=2, frameon=False)
+        row[0].legend(handles=row[1].lines[-2:], fontsize=8, loc="lower right", frameon=False, handlelength=2.5)
+        _panel(row[3], f"surrogate, area {area}", "z", "φ(z, t)")
+        row[3].fill_between(result.z, result.phi, color=thick["color"], alpha=0.2)
+        _pair(row[3], result.z, result.phi, result.phi_other, thick, thin, (-0.1, 2.2), (-6, 6))
     return fig
+
+
+def _pair(ax: Axes, z, one, other, thick: dict, thin: dict, least: tuple, most: tuple) -> None:
+    """Both targets' curves; the y axis shows `least`, more where they need it, and no more than `most`."""
+    ax.plot(z, one, **thick)
+    ax.plot(z, other, **thin)
+    low, high = min(one.min(), other.min()).item(), max(one.max(), other.max()).item()
+    ax.set_ylim(max(min(1.05 * low, least[0]), most[0]), min(max(1.05 * high, least[1]), most[1]))
 
 
 def _panel(ax: Axes, title: str, xlabel: str, ylabel: str) -> None:
