@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from test_table import write_run
 
 from ftpkit import plots, runs
+from ftpkit.explore import ResultsExplorer, ResultsState
 from ftpkit.plots import table as pictures
 from ftpkit.presets import COLUMNS, PRESETS
 from ftpkit.runs import table
@@ -70,3 +72,25 @@ def test_every_column_has_a_style_of_its_own(column):
     others = [plots.style(pictures.label(other, 3)) for other in COLUMNS if other != column]
     assert look["color"] != "#444444"
     assert all((look["color"], look.get("markerfacecolor")) != (o["color"], o.get("markerfacecolor")) for o in others)
+
+
+def test_a_row_as_it_is_chosen_draws_the_runs_and_the_papers_figures(tmp_path):
+    for rule, figures in (("ftpsh", (0.5, 0.7, 0.9)), ("sste", (0.4, 0.5))):
+        for seed, figure in enumerate(figures):
+            more = {"train_loss": 2.0 + seed}
+            write_run(tmp_path / f"{rule}{seed}", f"convnet8-sign-{rule}", seed, (0.1, figure), more=more)
+    state = ResultsState(folders=tmp_path, row="convnet8", units="signs", protocol="last", metric="train_loss")
+    left, right = ResultsExplorer.draw(ResultsExplorer.compute_from(state)).axes
+    curves = {line.get_label(): line.get_ydata().tolist() for line in left.lines}
+    assert curves == {"sign, FTP-SH": [3.0, 3.0], "sign, SSTE": [2.5, 2.5]}
+    band = left.collections[0].get_paths()[0].vertices[:, 1]  # of FTP-SH, which stands below: mean 3, s.e. 1 / sqrt(3)
+    assert (band.min(), band.max()) == pytest.approx((3 - 3**-0.5, 3 + 3**-0.5))
+    ticks = {
+        line.get_ydata()[0]: line.get_xdata()
+        for line in right.lines
+        if line.get_marker() == "|" and len(line.get_xdata()) > 1
+    }
+    assert [text.get_text() for text in right.get_yticklabels()] == ["sign, FTP-SH", "sign, SSTE"]
+    assert {row: list(map(round, x)) for row, x in ticks.items() if row in (0, 1)} == {0: [50, 70, 90], 1: [40, 50]}
+    stars = [(line.get_ydata()[0], line.get_xdata()[0]) for line in right.lines if line.get_marker() == "*"]
+    assert stars == [(0, 84.9), (1, 84.6)]

@@ -428,3 +428,15 @@ def test_curves_of_nothing_and_of_a_key_that_is_not_there(tmp_path):
     write_run(tmp_path / "a")
     with pytest.raises(ValueError, match="has no 'train_loss' at epoch 1; it has epoch, test_accuracy"):
         runs.curves(runs.find(tmp_path), "train_loss")
+
+
+def test_a_survey_reads_what_can_be_read_and_says_the_rest(tmp_path):
+    good = write_run(tmp_path / "good")
+    write_run(tmp_path / "bad" / "run")
+    (tmp_path / "bad" / "run" / "config.json").write_text("[]")
+    found, said = runs.survey(tmp_path, tmp_path / "nowhere")
+    assert [run.folder for run in found] == [good]
+    assert len(said) == 2 and said[0].startswith(f"there is no folder {tmp_path / 'nowhere'}")
+    assert said[1].startswith(f"{tmp_path / 'bad' / 'run' / 'config.json'}: a list stands where a dict should")
+    committed, nothing = runs.survey(runs.COMMITTED)
+    assert [run.folder for run in committed] == [run.folder for run in runs.find(runs.COMMITTED)] and nothing == []

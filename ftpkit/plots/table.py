@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from ..presets import COLUMNS
+from ..presets import COLUMNS, Row
 from ..runs import Run, curves
+from ..runs.row import mean_and_error
 from .style import figure, style
 
 _LABELS = {
@@ -84,3 +86,59 @@ def by_epoch(groups: Mapping[str, Sequence[Run]], keys: Mapping[str, str], steps
             ax.set_xticks(np.asarray(epochs))
     axes[0, -1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return fig
+
+
+def chosen(result, row: Row, metric: str) -> Figure:
+    """Curves and figures of one row of the table, of `explore.results.Chosen`.
+
+    Left: the metric (its name is given) by epoch, mean of the seeds, the band one standard error. Right: test accuracy
+    by the protocol, every seed as a tick, the mean with one standard error; the paper's figure as a black star.
+    """
+    height = max(3.2, 0.42 * len(result.cells) + 1.4)
+    fig = Figure(figsize=(10.2, height), facecolor="white")
+    low, tall = 0.55 / height, 1 - 1.0 / height
+    left, right = fig.add_axes([0.07, low, 0.42, tall]), fig.add_axes([0.66, low, 0.32, tall])
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(color="0.9", linewidth=0.6)
+        ax.set_axisbelow(True)
+
+    for place, cell in enumerate(reversed(result.cells)):
+        look = style(label(cell.column, row.steps) if cell.column else cell.heading) | {"label": cell.heading}
+        if cell.values is not None:
+            mean, error = mean_and_error(cell.values)
+            left.plot(cell.epochs, mean, linewidth=2, markersize=5, **look, markevery=max(1, len(mean) // 12))
+            if error is not None:
+                band = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
+                left.fill_between(cell.epochs, mean - error, mean + error, **band)
+        if cell.accuracies:
+            mean, error = mean_and_error(cell.accuracies)
+            right.plot(cell.accuracies, [place] * len(cell.accuracies), "|", color=look["color"], markersize=11)
+            face = {"markerfacecolor": look.get("markerfacecolor", look["color"]), "label": cell.heading}
+            right.errorbar(mean, place, xerr=error, fmt=look["marker"], color=look["color"], capsize=3, markersize=8,
+                           **face)  # fmt: skip
+        if cell.paper is not None:
+            right.plot(cell.paper, place, "*", color="black", markersize=11, label="the paper")
+    left.set_xlabel("epoch")
+    left.set_title(metric, fontsize=10)
+    left.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    right.set_yticks(range(len(result.cells)), [cell.heading for cell in reversed(result.cells)])
+    right.set(ylim=(-0.6, len(result.cells) - 0.4))
+    right.set_title(f"test accuracy in %, {result.protocol} epoch", fontsize=10)
+    right.margins(x=0.1)
+    if any(cell.paper is not None for cell in result.cells):
+        right.set_xlabel("star: the paper, one run")
+    if not left.lines:
+        left.set_yticks([])
+        _blank(left, f"these runs do not say their {metric}" if result.runs else "no finished run here")
+    elif not all(cell.accuracies for cell in result.cells if cell.runs):
+        left.legend(fontsize=8, frameon=False, loc="lower right")  # the marks on the right are missing
+    if not right.lines:
+        _blank(right, f"no figure by the protocol {result.protocol}" if result.runs else "no finished run here")
+    return fig
+
+
+def _blank(ax, said: str) -> None:
+    ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", va="center", fontsize=11)
+    ax.grid(False)
+    ax.tick_params(bottom=False, labelbottom=False, left=False)

@@ -135,12 +135,37 @@ def find(*folders: str | Path) -> list[Run]:
     places = [Path(folder) for folder in folders]
     for place in places:
         if not place.is_dir():
-            raise FileNotFoundError(f"there is no folder {place}; name one that holds runs, or none for the usual two")
+            raise FileNotFoundError(_nowhere(place))
+    return [read(folder) for folder in _folders(places)]
+
+
+def survey(*folders: str | Path) -> tuple[list[Run], list[str]]:
+    """As `find`, but nothing is raised: the runs that can be read, and a sentence for each folder that cannot.
+
+    >>> survey("nowhere")
+    ([], ['there is no folder nowhere; name one that holds runs, or none for the usual two'])
+    """
+    places = [Path(folder) for folder in folders]
+    found, said = [], [_nowhere(place) for place in places if not place.is_dir()]
+    for folder in _folders(places):
+        try:
+            found.append(read(folder))
+        except (ValueError, OSError) as error:
+            said.append(str(error))
+    return found, said
+
+
+def _nowhere(place: Path) -> str:
+    return f"there is no folder {place}; name one that holds runs, or none for the usual two"
+
+
+def _folders(places: list[Path]) -> list[Path]:
+    """The folders of all runs below these places, or below the usual two, each once."""
     found = {}
     for place in places or (COMMITTED, OWN):
         for config in sorted(place.rglob("config.json")):
             found.setdefault(config.parent.resolve(), config.parent)
-    return [read(folder) for folder in found.values()]
+    return list(found.values())
 
 
 def curves(runs: Iterable[Run], key: str) -> tuple[np.ndarray, np.ndarray]:

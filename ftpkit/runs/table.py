@@ -42,7 +42,7 @@ def records(runs: Iterable[Run], protocols: Sequence[str] = tuple(PROTOCOLS)) ->
     """
     by_protocol = {name: PROTOCOLS[name] for name in protocols}
     found = []
-    for about, group in _described(same(_counted(runs))):
+    for about, group in groups(runs):
         for name, protocol in by_protocol.items():
             values = [protocol(run.metrics) for run in group]
             if None not in values:
@@ -57,12 +57,16 @@ def records(runs: Iterable[Run], protocols: Sequence[str] = tuple(PROTOCOLS)) ->
     return sorted(found, key=lambda record: order.get(record["preset"], len(order)))
 
 
-def _described(groups: list[list[Run]]) -> list[tuple[dict, list[Run]]]:
-    """Each group with what is to be said of it, so that no two are said to be the same."""
-    abouts = [_about(group) for group in groups]
+def groups(runs: Iterable[Run]) -> list[tuple[dict, list[Run]]]:
+    """The finished runs that differ only in their seed, by seed, with what is to be said of each such group.
+
+    What is said are the fields of `records` that do not depend on a protocol; no two groups are said to be the same.
+    """
+    found = same(_counted(runs))
+    abouts = [_about(group) for group in found]
     said = []
-    for group, about in zip(groups, abouts, strict=True):
-        twins = [g for g, a in zip(groups, abouts, strict=True) if g is not group and _same_words(a, about)]
+    for group, about in zip(found, abouts, strict=True):
+        twins = [g for g, a in zip(found, abouts, strict=True) if g is not group and _same_words(a, about)]
         keys = dict.fromkeys(key for twin in twins for key in group[0].differing(twin[0]))
         other = [about["other"], *(f"{key.replace('.', ' ')} {group[0].said(key)}" for key in keys)]
         said.append((about | {"other": ", ".join(filter(None, other))}, group))
