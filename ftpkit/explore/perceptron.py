@@ -151,12 +151,14 @@ class PerceptronPlayground(Demo):
             check(state, "hinge", "Hinge line (SVM)"),
             check(state, "widest", "Maximum-margin line"),
         ]
+        for each in lines:
+            each.layout.width, each.layout.margin = "auto", "0 12px 0 0"
         costs = buttons(state, "C", "C of the SVM", [(f"{C:g}", C) for C in COSTS])
         turn = button("Reverse the order", "The same points, the last one first", self._reverse)
         wrap = {"flex_flow": "row wrap"}
         return [
-            W.HBox([self.sets, turn, costs], layout=wrap),
-            W.HBox(lines, layout=wrap),
+            W.HBox([self.sets, turn], layout=wrap),
+            W.HBox([*lines, costs], layout=wrap),
             W.HBox([*moves, *self.steps], layout=wrap),
         ]
 
@@ -203,9 +205,9 @@ class PerceptronPlayground(Demo):
         lines = {name: w for name, w in result.lines.items() if w is not None}
         lengths = np.linalg.norm(result.course.weights, axis=1) / GRID
         wrong = result.wrong if result.lines.keys() & {"perceptron"} else result.wrong[:0]
-        title = f"{_where(result)}: {_plural(len(result.wrong), 'point')} on the wrong side"
+        title = f"{_where(result)}: {len(result.wrong)} on the wrong side"
         if isinstance(result.verdict, Certificate):
-            title += "; not separable, as both classes hold the star"
+            title += "; not separable (star)"
         return playground(result.X, result.t, lines, wrong, result.verdict, lengths, result.step, result.theorem, title)
 
     @staticmethod

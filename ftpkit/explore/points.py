@@ -9,7 +9,7 @@ import traitlets as T
 LIMIT, MOST, GRID = 2, 40, 20  # coordinates from -LIMIT to LIMIT, multiples of 1 / GRID; at most MOST points
 
 _CSS = """
-.ftpkit-pad { color: var(--jp-ui-font-color1, #222); max-width: 24em; font-size: var(--jp-ui-font-size1, 13px); }
+.ftpkit-pad { color: var(--jp-ui-font-color1, #222); max-width: 322px; font-size: var(--jp-ui-font-size1, 13px); }
 .ftpkit-pad svg { background: white; border: 1px solid #767676; touch-action: none; cursor: crosshair; }
 .ftpkit-pad .mark { cursor: grab; outline: none; }
 .ftpkit-pad .halo { fill: none; stroke: none; stroke-width: 0.035; }
@@ -17,7 +17,7 @@ _CSS = """
 .ftpkit-pad .mark:focus .halo { stroke-dasharray: none; stroke-width: 0.06; }
 .ftpkit-pad text { font: bold 0.13px sans-serif; text-anchor: middle; pointer-events: none; user-select: none; }
 .ftpkit-pad p { margin: 2px 0; line-height: 1.3; }
-.ftpkit-pad button { margin: 2px 4px 2px 0; }
+.ftpkit-pad button { margin: 2px 3px 2px 0; padding: 0 8px; }
 """
 
 _ESM = """

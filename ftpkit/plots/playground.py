@@ -23,12 +23,12 @@ def playground(X, t, lines, wrong, verdict, lengths, step, theorem, title):
     ringed. verdict: of `separability.separate`, or None. lengths (k + 1,), step: where among them. theorem: of
     `perceptron.novikoff`, or None.
     """
-    fig = Figure(figsize=(8.2, 4.5), facecolor="white")
-    fig.text(0.5, 0.955, title, ha="center", va="center", fontsize=11)
-    left, right = fig.add_axes([0.05, 0.19, 0.385, 0.7]), fig.add_axes([0.53, 0.19, 0.45, 0.7])
+    fig = Figure(figsize=(6.6, 4.3), facecolor="white")
+    fig.text(0.5, 0.955, title, ha="center", va="center", fontsize=10)
+    left, right = fig.add_axes([0.055, 0.22, 0.45, 0.69]), fig.add_axes([0.59, 0.22, 0.4, 0.69])
     _plane(left, X, t, lines, wrong, verdict)
     handles = [h for h in left.get_legend_handles_labels()[0] if len(h.get_xdata())]
-    fig.legend(handles=handles, loc="lower center", ncols=6, frameon=False, fontsize=9, handlelength=2.6)
+    fig.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=9, handlelength=2.6)
     _lengths(right, lengths, step, theorem)
     return fig
 
