@@ -190,15 +190,18 @@ class TargetExplorer(Demo):
 
     def controls(self) -> list[W.Widget]:
         state = self.state
-        wrap = {"layout": {"flex_flow": "row wrap"}}
         networks = [("not trained", 0), (f"after {TRAINED} steps", TRAINED)]
+        network, layer = buttons(state, "steps", "Network", networks), buttons(state, "layer", "Layer", (1, 2, 3))
+        for each in (network, layer):
+            each.layout.width = "max-content"  # or the buttons go below their name
         unit = [number(state, "unit", "Unit"), slider(state, "unit", "Through all units")]
         compared = [choice(state, "first", "Compare", RULES), choice(state, "second", "with", RULES)]
-        return [
-            W.HBox([buttons(state, "steps", "Network", networks), choice(state, "rule", "Its rule", RULES)], **wrap),
-            W.HBox([buttons(state, "layer", "Layer", (1, 2, 3)), *unit, number(state, "image", "Image")], **wrap),
-            W.HBox(compared, **wrap),
+        rows = [
+            [network, choice(state, "rule", "Its rule", RULES)],
+            [layer, *unit, number(state, "image", "Image")],
+            compared,
         ]
+        return [W.HBox(row, layout={"flex_flow": "row wrap", "align_items": "center"}) for row in rows]
 
     def refresh(self) -> None:
         if self.state.steps and not self._known():

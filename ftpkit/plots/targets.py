@@ -33,7 +33,7 @@ def target_panels(
     effects: name -> what these flips do. unit, example: which are chosen, from 0. image: (H, W), the example. titles:
     of "all", and of the panels "sent", "passed", "image", "differ", "alone" and "effects".
     """
-    wide, high = 11.6, 7.3  # inches
+    wide, high = 10.6, 7.3  # inches
     fig = Figure(figsize=(wide, high), facecolor="white")
 
     def axes(name, left, bottom, width, height):
@@ -46,14 +46,14 @@ def target_panels(
         return ax
 
     fig.text(0.5, 1 - 0.17 / high, titles["all"], ha="center", va="center", fontsize=11)
-    sent_by(axes("sent", 0.95, 4.3, 3.7, 2.45), hidden, sent, unit, example)
-    passed(axes("passed", 5.75, 4.3, 3.9, 2.45), hidden, sent, unit, example)
-    picture = axes("image", 9.95, 5.1, 1.4, 1.4)
+    sent_by(axes("sent", 0.85, 4.3, 3.3, 2.45), hidden, sent, unit, example)
+    passed(axes("passed", 5.35, 4.3, 3.45, 2.45), hidden, sent, unit, example)
+    picture = axes("image", 9.1, 5.1, 1.35, 1.35)
     picture.imshow(image, cmap="gray_r", vmin=0, vmax=255)
     picture.set(xticks=[], yticks=[])
-    differences(axes("differ", 0.75, 0.65, 3.3, 2.4), differ, unit, example)
-    one_by_one(axes("alone", 4.85, 0.65, 2.6, 2.4), hidden, alone, unit, example)
-    bars(axes("effects", 8.8, 0.65, 2.5, 2.4), effects)
+    differences(axes("differ", 0.75, 0.65, 2.95, 2.4), differ, unit, example)
+    one_by_one(axes("alone", 4.5, 0.65, 2.35, 2.4), hidden, alone, unit, example)
+    bars(axes("effects", 8.05, 0.65, 2.35, 2.4), effects)
     return fig
 
 
