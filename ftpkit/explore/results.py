@@ -145,7 +145,7 @@ class ResultsExplorer(Demo):
         self.metric = controls.choice(state, "metric", "Curves", [(text, name) for name, text in METRICS.items()])
         self.protocol = controls.buttons(state, "protocol", "Protocol", PROTOCOLS)
         for each in (self.row, self.setting):
-            each.layout.width = "32em"
+            each.layout.width = "38em"
         return [self.row, self.setting, self.units, self.metric, self.protocol]
 
     def _settings(self, change) -> None:
