@@ -228,7 +228,8 @@ def _end(cell: Cell, metric: str) -> str:
 def _in_words(cell: Cell, result: Chosen) -> str:
     said = [] if cell.paper is None else [f"the paper {cell.paper} % (one run)"]
     if not cell.runs:
-        return "; ".join([*said, f"no finished run here: {cell.command}"])
+        where = "under this setting" if result.runs else "here"
+        return "; ".join([*said, f"no finished run {where}: {cell.command}"])
     seeds = f"n = {len(cell.runs)} seed{'s' * (len(cell.runs) > 1)}"
     if cell.accuracies:
         said.append(f"{_figure(cell)} % ({seeds})")
