@@ -196,7 +196,7 @@ def test_pictures_and_alt_texts_change_with_every_trait():
     assert len(seen) == len({alt for alt, _ in seen}) == len({picture for _, picture in seen}) == 8
 
 
-@pytest.mark.parametrize(("demo", "changes"), [(Blank, 200), (TargetExplorer, 20)])
+@pytest.mark.parametrize(("demo", "changes"), [(Blank, 200), (TargetExplorer, 10)])
 def test_nothing_is_left_behind(demo, changes):
     assert drive.leaks(demo(), changes) == {"figures": 0, "threads": 0, "observers": 0}
 

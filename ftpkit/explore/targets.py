@@ -191,17 +191,15 @@ class TargetExplorer(Demo):
     def controls(self) -> list[W.Widget]:
         state = self.state
         networks = [("not trained", 0), (f"after {TRAINED} steps", TRAINED)]
-        network, layer = buttons(state, "steps", "Network", networks), buttons(state, "layer", "Layer", (1, 2, 3))
-        for each in (network, layer):
-            each.layout.width = "max-content"  # or the buttons go below their name
+        wrap = {"layout": {"flex_flow": "row wrap", "align_items": "center"}}
+        rules = {"rule": "Its rule", "first": "Compare", "second": "with"}
         unit = [number(state, "unit", "Unit"), slider(state, "unit", "Through all units")]
-        compared = [choice(state, "first", "Compare", RULES), choice(state, "second", "with", RULES)]
-        rows = [
-            [network, choice(state, "rule", "Its rule", RULES)],
-            [layer, *unit, number(state, "image", "Image")],
-            compared,
+        return [
+            buttons(state, "steps", "Network", networks),
+            W.HBox([choice(state, name, said, RULES) for name, said in rules.items()], **wrap),
+            buttons(state, "layer", "Layer", (1, 2, 3)),
+            W.HBox([*unit, number(state, "image", "Image")], **wrap),
         ]
-        return [W.HBox(row, layout={"flex_flow": "row wrap", "align_items": "center"}) for row in rows]
 
     def refresh(self) -> None:
         if self.state.steps and not self._known():
