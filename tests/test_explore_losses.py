@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import pickle
 import time
 
 import closed_forms
@@ -12,12 +13,14 @@ import torch
 import traitlets
 from hypothesis import given, settings
 
-from ftpkit import LOSSES
+from ftpkit import LOSSES, RULES, Rule, Sign, Step
 from ftpkit.explore import LossExplorer, LossState
-from ftpkit.explore.losses import ACTIVATIONS, STAIRCASES, compute, numbers
+from ftpkit.explore.losses import ACTIVATIONS, OWN, STAIRCASES, compute, numbers
+from ftpkit.names import as_activation
 
 FORM = {"Sign": "sign", "Step": "step", "Staircase, single": "single", "Staircase, sum": "sum"}
 AREA_ON_SIGN = {"ClosedSaturatedHinge": 2, "SaturatedHinge": 2, "SoftHinge": 2, "Sigmoid": 1, "Trapezoid": 3}
+TEXTS = ("tanh(-a*t*z) + 1", "max(0, 1 - t*z)**2", "where(t*z > 0, 0, 1)", "(1 - a*t*z)**2")
 ASYMMETRIC = {"Hinge", "Perceptron", "LogLoss", "SquaredHinge"}
 
 
@@ -80,20 +83,22 @@ def test_refused_states():
 
 
 def test_every_control_over_its_whole_grid():
-    assert drive.grid(LossExplorer(activation="Staircase, sum")) == len(LOSSES) + len(ACTIVATIONS) + 2 + 2 * 16 + 3
+    demo = LossExplorer(loss=OWN, formula=TEXTS[0], activation="Staircase, sum")
+    losses, parameter, steps = len(LOSSES) + 1, 21 + 20, 2 * 16
+    assert drive.grid(demo, TEXTS) == losses + len(TEXTS) + parameter + len(ACTIVATIONS) + 2 + steps + 3
 
 
 @settings(max_examples=1)
-@given(steps=drive.walks(LossExplorer()))
+@given(steps=drive.walks(LossExplorer(), TEXTS))
 def test_random_walks(steps):
-    assert drive.walk(LossExplorer(), steps) == 30
+    assert drive.walk(LossExplorer(), steps, TEXTS) == 30
 
 
 def test_it_answers_quickly_and_leaves_nothing_behind():
-    demo = LossExplorer(activation="Staircase, sum")
-    median, largest = drive.latency(demo, clock=time.process_time)
+    demo = LossExplorer(loss=OWN, activation="Staircase, sum")
+    median, largest = drive.latency(demo, TEXTS, clock=time.process_time)
     assert 0 < median < 0.5 and largest < 2, (median, largest)  # seconds of the processor; the aim is 0.2
-    assert drive.leaks(demo, changes=30) == {"figures": 0, "threads": 0, "observers": 0}
+    assert drive.leaks(demo, changes=30, texts=TEXTS) == {"figures": 0, "threads": 0, "observers": 0}
 
 
 def test_choices_show_different_pictures():
@@ -121,14 +126,17 @@ def test_the_state_moves_the_controls_and_reset_returns_to_the_beginning():
     demo.state.loss, demo.state.t = "SoftHinge", 1
     assert (demo.loss.value, demo.t.value) == ("SoftHinge", 1) and "SoftHinge" in drive.alt(demo)
     demo.reset.click()
-    assert repr(demo.state) == "LossState(loss='Hinge', activation='Sign', steps=3, t=-1)"
+    assert repr(demo.state) == (
+        "LossState(loss='Hinge', activation='Sign', steps=3, t=-1, formula='log(1 + exp(-a*t*z)) / a', a=1.0)"
+    )
     assert (demo.loss.value, demo.t.value) == ("Hinge", -1) and "Layer loss Hinge" in drive.alt(demo)
 
 
 def test_the_questions_have_the_answers_that_they_ask_for():
-    more, each, hinge = (compute(LossState(**tried.state)) for tried in LossExplorer.TRIES)
-    assert more.area == compute(LossState(activation="Staircase, single")).area == pytest.approx(1, abs=1e-6)
+    each, hinge, squares = (compute(LossState(**tried.state)) for tried in LossExplorer.TRIES)
+    assert compute(LossState(activation="Staircase, single", steps=17)).area == pytest.approx(1, abs=1e-6)
     assert each.area == pytest.approx(2, abs=1e-6) and not hinge.same
+    assert "away from its target where t = -1 and z < -1; t = +1 and z > 1" in numbers(squares)["Moves z"]
 
 
 def test_shown_as_a_widget_with_one_constant_line_of_text():
@@ -141,4 +149,137 @@ def test_shown_as_a_widget_with_one_constant_line_of_text():
 def test_plain_python():
     demo = LossExplorer(loss="Hinge", activation="Staircase, sum", steps=4)
     assert numbers(demo.compute())["Area under φ"] == "infinite"
-    assert len(demo.figure().axes) == 3
+    assert len(demo.figure().axes) == 4
+
+
+# The own formula
+
+EQUAL = {  # a formula, the parameter a, and the built-in loss that it is
+    "log(1 + exp(-a*t*z)) / a": (1, "LogLoss"),
+    "max(0, 1 - t*z)**(2)": (1, "SquaredHinge"),
+    "tanh(-a*t*z) + 1": (1, "SoftHinge"),
+    "1 / (1 + exp(a*t*z))": (2, "Sigmoid"),
+    "clamp(a - t*z, 0, 2)": (1, "ClosedSaturatedHinge"),
+}
+
+
+@pytest.mark.parametrize("text", EQUAL)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_formula_gives_what_the_built_in_loss_gives(text, activation):
+    a, name = EQUAL[text]
+    own = compute(LossState(loss=OWN, formula=text, a=a, activation=activation, t=-1))
+    built_in = compute(LossState(loss=name, activation=activation, t=-1))
+    for part in ("h", "value", "value_other", "phi", "phi_other", "derivative", "derivative_other"):
+        torch.testing.assert_close(getattr(own, part), getattr(built_in, part), rtol=0, atol=1e-9)
+    assert (own.area, own.width, own.same) == (
+        pytest.approx(built_in.area, abs=1e-6),
+        built_in.width,
+        built_in.same,
+    )
+    kept = ("Moves z", "Convex", "Derivative", "Same for both targets")
+    assert {key: numbers(own)[key] for key in kept} == {key: numbers(built_in)[key] for key in kept}
+
+
+def typed(demo, text):
+    """What the browser sends when a line is typed and Enter is pressed or the line is left."""
+    demo.formula.value = text
+
+
+def test_a_formula_is_drawn_when_it_is_typed_and_the_parameter_moves_it():
+    demo = LossExplorer()
+    assert all(control.disabled for control in demo.a)
+    typed(demo, "tanh(-a*t*z)  + 1")
+    assert (demo.state.loss, demo.loss.value, demo.formula.value) == (OWN, OWN, "tanh(-a*t*z) + 1")
+    assert "Layer loss tanh(-1*t*z) + 1 on Sign" in drive.alt(demo) and "width 1.76" in drive.alt(demo)
+    assert not any(control.disabled for control in demo.a)
+    demo.a[1].value = 4
+    assert "tanh(-4*t*z) + 1" in drive.alt(demo) and demo.a[0].value == 4
+    assert demo.numbers(demo.compute())["Width of φ"] == f"{2 * math.atanh(math.sqrt(0.5)) / 4:.2f}"
+    typed(demo, "max(0, 1 - t*z)")
+    assert all(control.disabled for control in demo.a)
+
+
+def test_the_line_is_empty_where_a_built_in_loss_is_shown():
+    demo = LossExplorer(loss="Hinge", a=2)
+    assert demo.formula.value == ""  # so that whatever is typed is new
+    typed(demo, "log(1 + exp(-a*t*z)) / a")
+    assert "Layer loss log(1 + exp(-2*t*z)) / 2" in drive.alt(demo) and demo.loss.value == OWN
+    demo.loss.value = "Linear"
+    assert demo.formula.value == "" and "Layer loss Linear" in drive.alt(demo)
+    demo.loss.value = OWN
+    assert demo.formula.value == demo.state.formula and "Layer loss log(1 + exp(-2*t*z)) / 2" in drive.alt(demo)
+    picture = demo.picture.value
+    typed(demo, "")
+    assert "the formula is empty" in demo.status.value and demo.picture.value == picture
+
+
+def test_a_mistyped_formula_is_named_and_what_was_drawn_stays():
+    demo = LossExplorer(loss="Hinge")
+    before = demo.picture.value, demo.text.value, repr(demo.state)
+    typed(demo, "tahn(-t*z)")
+    assert (demo.picture.value, demo.text.value, repr(demo.state)) == before
+    assert "tahn" in demo.status.value and "character 1" in demo.status.value and "tanh" in demo.status.value
+    assert demo.formula.value == "tahn(-t*z)"  # to be mended
+    typed(demo, "tanh(-t*z)")
+    assert "Layer loss tanh(-t*z)" in drive.alt(demo) and demo.status.value == ""
+    for leave in (demo.reset.click, lambda: setattr(demo.state, "t", -1)):
+        typed(demo, "tanh(-t*z")
+        assert "never closed" in demo.status.value
+        leave()
+        assert "never closed" not in demo.status.value and demo.formula.value in ("", demo.state.formula)
+
+
+def test_a_mistyped_formula_raises_in_plain_python():
+    demo = LossExplorer()
+    for wrong, said in (("1 - tz", "did you mean 't.z'"), ("__import__('os')", "known are z, t, a"), ("1/z", "z = 0")):
+        with pytest.raises(traitlets.TraitError, match=said):
+            demo.state.formula = wrong
+        with pytest.raises(traitlets.TraitError, match=said):
+            LossExplorer(loss=OWN, formula=wrong)
+    assert demo.state.formula == "log(1 + exp(-a*t*z)) / a"
+
+
+def test_a_parameter_that_breaks_the_formula_is_said_and_the_picture_stays():
+    demo = LossExplorer(loss=OWN, formula="log(9 - a + 0*z) - t*z")
+    demo.state.a = 5
+    picture = demo.picture.value
+    with pytest.raises(traitlets.TraitError, match="finite"):
+        demo.state.set({"formula": "log(3 - a + 0*z) - t*z"})
+    demo.state.set({"a": 2, "formula": "log(3 - a + 0*z) - t*z"})
+    picture = demo.picture.value
+    with pytest.raises(ValueError, match="not a finite number"):
+        demo.a[1].value = 3
+    assert "not a finite number" in demo.status.value and demo.picture.value == picture
+    demo.a[1].value = 1
+    assert demo.status.value == "" and demo.picture.value != picture
+
+
+def test_what_is_said_of_a_formula():
+    def said(text):
+        return numbers(compute(LossState(loss=OWN, formula=text)))
+
+    assert said("where(t*z > 0, 0, 1)")["Moves z"] == "never, because the derivative is 0"
+    assert said("where(t*z > 0, 0, 1)")["Derivative"].endswith(
+        "it does not see the jumps of the loss at z = 0 for t = -1; z = 0 for t = +1"
+    )
+    assert said("t*z")["Moves z"] == "away from its target where t = -1 and z is anything; t = +1 and z is anything"
+    assert said("exp(-(t*z - 1)**2)")["Moves z"].startswith("away from its target where t = -1 and -")
+    assert said("exp(-t*z)")["Finite in float32"].startswith("not beyond abs(z) = 20")
+    assert said("tanh(-0.02*t*z) + 1")["Width of φ"] == "more than half its height at the ends of [-20, 20]"
+    assert said("tanh(-0.02*t*z) + 1")["Area under φ"] == "2.00"  # what lies outside [-20, 20] is counted
+    assert "no rule" not in said("t*z")["Rule"] and "'formula:t*z'" in said("t*z")["Rule"]
+
+
+def test_the_rule_of_the_demo_trains_and_travels():
+    demo = LossExplorer(loss=OWN, formula="tanh(-a*t*z) + 1", a=1)
+    rule, expected = demo.rule, RULES["FTP-SH"]
+    z = torch.linspace(-3, 3, 50, dtype=torch.float64)
+    for one, other in ((Sign(rule), Sign(expected)), (Step(rule), Step(expected))):
+        sent = []
+        for activation in (one, other):
+            leaf = z.clone().requires_grad_()
+            activation(leaf).backward(z.cos())
+            sent.append(leaf.grad)
+        torch.testing.assert_close(*sent, rtol=0, atol=1e-12)
+    assert as_activation(f"sign:{rule.name}")().rule == rule == pickle.loads(pickle.dumps(rule))
+    assert LossExplorer(loss="Hinge").rule == Rule("Hinge")

@@ -67,12 +67,24 @@ def test_bars_are_the_shares():
 def test_strip_draws_the_result(activation):
     result = compute(LossState(loss="Hinge", activation=activation, t=-1))
     fig = pictures.surrogate_strip([result])
-    h, value, surrogate = fig.axes
+    h, value, slope, surrogate = fig.axes
     z, drawn = h.lines[-1].get_data()
     there = ~np.isnan(drawn)
     np.testing.assert_array_equal(np.asarray(drawn)[there], result.h.numpy()[there])
     assert np.isnan(drawn).sum() == (np.diff(result.h) != 0).sum()  # a gap at each threshold, no upright line
-    np.testing.assert_array_equal(value.lines[-1].get_ydata(), result.value.numpy())
+    np.testing.assert_array_equal(lines(value)["t = -1"][1], result.value.numpy())
+    np.testing.assert_array_equal(lines(value)["t = +1"][1], result.value_other.numpy())
+    np.testing.assert_array_equal(lines(slope)["t = -1"][1], result.derivative.numpy())
+    np.testing.assert_array_equal(lines(slope)["t = +1"][1], result.derivative_other.numpy())
     np.testing.assert_array_equal(lines(surrogate)["t = -1"][1], result.phi.numpy())
     np.testing.assert_array_equal(lines(surrogate)["t = +1"][1], result.phi_other.numpy())
     assert surrogate.get_title() == "surrogate, area infinite" and math.isinf(result.area)
+    assert [text.get_text() for text in h.get_legend().get_texts()] == ["t = -1", "t = +1"]
+
+
+def test_strip_makes_room_for_a_formula():
+    result = compute(LossState(loss="Own formula", formula="(1 - t*z)**2 + 0*(z + z + z + z + z)"))
+    _, value, slope, surrogate = pictures.surrogate_strip([result]).axes
+    assert value.get_title() == "(1 - t*z)**2 + 0*(z + z + …" and value.get_ylim()[1] == 12
+    assert surrogate.get_ylim()[0] < result.phi.min() < -4 and slope.get_ylim() == (-6, 6)
+    assert surrogate.lines[-1].get_color() != surrogate.lines[-2].get_color()

@@ -23,8 +23,8 @@ class LossState(State):
     """What the demo shows: a layer loss, an activation, its steps (staircases), a target t, and an own formula.
 
     loss: a name in `LOSSES`, or "Own formula"; formula: then the loss, as text (see `ftpkit.formula`); a: the value of
-    the parameter a in it, 0.1 to 5. Raises traitlets.TraitError for a value that is none of the choices, and for a text
-    that is no formula, with one sentence that says where.
+    the parameter a in it, 0.25 to 5. Raises traitlets.TraitError for a value that is none of the choices, and for a
+    text that is no formula, with one sentence that says where.
 
     >>> LossState(loss="Own formula", formula="max(0, 1 - t*z)**2", t=-1)
     LossState(loss='Own formula', activation='Sign', steps=3, t=-1, formula='max(0, 1 - t*z)**2', a=1.0)
@@ -35,7 +35,7 @@ class LossState(State):
     steps = T.Int(3, min=2, max=17)
     t = T.Enum((-1, 1), 1)
     formula = T.Unicode("log(1 + exp(-a*t*z)) / a")
-    a = T.Float(1.0, min=0.1, max=5.0)
+    a = T.Float(1.0, min=0.25, max=5.0)
 
     @T.validate("loss")
     def _known(self, proposal):
@@ -193,15 +193,15 @@ class LossExplorer(Demo):
         state = self.state
         self.loss = controls.choice(state, "loss", "Layer loss", [*LOSSES, OWN])
         self.formula = W.Text(
-            state.formula,
+            self._shown(),
             description="Own formula L(z, t)",
+            placeholder="such as max(0, 1 - t*z)**2, then Enter",
             continuous_update=False,
             style={"description_width": "initial"},
             layout={"width": "34em"},
         )
         self.formula.observe(self._typed, "value")
-        self.formula.on_msg(self._entered)
-        self.a = [controls.number(state, "a", "Parameter a"), controls.slider(state, "a", "Parameter a", step=0.1)]
+        self.a = [controls.number(state, "a", "Parameter a"), controls.slider(state, "a", "Parameter a", step=0.25)]
         self.activation = controls.buttons(state, "activation", "Activation", ACTIVATIONS)
         self.t = controls.buttons(state, "t", "Target", [("t = -1", -1), ("t = +1", 1)])
         self.steps = controls.number(state, "steps", "Steps k")
@@ -220,23 +220,21 @@ class LossExplorer(Demo):
         self.steps.disabled = self.slider.disabled = state.activation not in STAIRCASES
         for control in self.a:
             control.disabled = state.loss != OWN or not re.search(r"\ba\b", state.formula)
-        self.formula.value = state.formula  # what was mistyped goes when something else is shown
+        self.formula.value = self._shown()  # what was mistyped goes when something else is shown
         super().refresh()
+
+    def _shown(self) -> str:
+        return self.state.formula if self.state.loss == OWN else ""
 
     def _typed(self, change) -> None:
         """Draw the formula; one that is none is named, and what was drawn stays."""
         self.say("")
-        if change["new"] != self.state.formula:
+        if change["new"] != self._shown():
             try:
                 self.state.set({"loss": OWN, "formula": change["new"]})
             except T.TraitError as error:
                 self.say(str(error))
 
-    def _entered(self, _, content, buffers) -> None:
-        """Enter draws the formula also where its text has not changed."""
-        if content.get("event") == "submit" and self.formula.value == self.state.formula:
-            self.state.loss = OWN
-
     def _reset(self) -> None:
         super()._reset()
-        self.formula.value = self.state.formula
+        self.formula.value = self._shown()

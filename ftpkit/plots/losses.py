@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..formula import PREFIX
 from ..losses import LOSSES, Loss
@@ -116,7 +117,7 @@ def surrogate_strip(results: Sequence) -> Figure:
         jumps = torch.diff(result.h, prepend=result.h[:1]) != 0
         row[0].plot(result.z, torch.where(jumps, torch.nan, result.h), color="black", linewidth=2.5)
         row[0].set_ylim(-1.2, 1.2)
-        _panel(row[1], name if len(name) < 28 else f"{name[:26]} …", "z", "layer loss L(z, t)")
+        _panel(row[1], name if len(name) < 28 else f"{name[:26].rstrip()} …", "z", "layer loss L(z, t)")
         _pair(row[1], result.z, result.value, result.value_other, thick, thin, (-0.2, 4.2), (-3.2, 12))
         _panel(row[2], "derivative of the loss", "z", "dL/dz")
         _pair(row[2], result.z, result.derivative, result.derivative_other, thick, thin, (-1.3, 1.3), (-6, 6))
@@ -138,5 +139,7 @@ def _pair(ax: Axes, z, one, other, thick: dict, thin: dict, least: tuple, most: 
 
 def _panel(ax: Axes, title: str, xlabel: str, ylabel: str) -> None:
     ax.axvline(0, color="0.6", linewidth=0.8)
-    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(-3.5, 3.5))
+    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(-3.5, 3.5), xticks=[-2, 0, 2])
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.tick_params(length=0)
     ax.set_title(title, fontsize=10)
