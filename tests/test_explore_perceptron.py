@@ -333,6 +333,12 @@ def test_the_pad_draws_the_lines_of_the_state():
     assert demo.pad.description
 
 
+def test_what_says_that_it_is_working_does_not_push_the_pad_away():
+    demo = PerceptronPlayground()
+    (stage,) = (child for child in demo.view.children if demo.pad in getattr(child, "children", ()))
+    assert demo.view.children.index(demo.status) > demo.view.children.index(stage)
+
+
 def test_what_the_browser_sends_is_checked_and_rounded():
     pad = PointsPad()
     pad.set_state({"points": [[0.51, 1, 1], [0.1, -0.25, -1]]})

@@ -130,6 +130,11 @@ class PerceptronPlayground(Demo):
         ),
     )
 
+    def __init__(self, **start):
+        super().__init__(**start)
+        above = [widget for widget in self.view.children if widget is not self.status]
+        self.view.children = [*above, self.status]  # what comes and goes must not push the pad from under the hand
+
     def controls(self):
         state = self.state
         state.observe(self._bounds, ["points", "step"])  # before the boxes take over a value
