@@ -43,7 +43,7 @@ class RivalList:
 
     def __init__(self, state: T.HasTraits, name: str, description: str, nobody: bool):
         self.state, self.name, self.nobody, self.offering = state, name, nobody, False
-        look = {"style": {"description_width": "initial"}, "layout": {"width": "19em"}}
+        look = {"style": {"description_width": "initial"}, "layout": {"width": "24em"}}
         self.box = W.Dropdown(options=self._options(), value=self._value, description=description, **look)
         self.box.observe(self._chosen, "value")
         state.observe(self.offer, name)

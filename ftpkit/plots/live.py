@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from ..names import label
 from ..race import Race
@@ -36,9 +37,9 @@ def live(settings: Race, progress: Progress | None, layer: int, names: tuple[str
     settings: whose rivals and length are shown; progress: None before a start. layer: of the flips and gradients,
     counted from 0. names: of the race and of the layer, for the titles.
     """
-    fig, axes = figure(1, 4, 2.9, 2.9)
+    fig, axes = figure(1, 4, 2.65, 2.9)  # as wide as a notebook shows without cutting it off
     fig.set_layout_engine(None)  # the constrained layout takes longer than the drawing
-    fig.subplots_adjust(left=0.045, right=0.995, bottom=0.3, top=0.83, wspace=0.24)
+    fig.subplots_adjust(left=0.045, right=0.985, bottom=0.3, top=0.83, wspace=0.26)
     panels = {
         "training loss": lambda run: (run.batches, run.loss),
         "test accuracy, %": lambda run: ([n for n, _ in run.accuracy], [100 * share for _, share in run.accuracy]),
@@ -54,13 +55,24 @@ def live(settings: Race, progress: Progress | None, layer: int, names: tuple[str
         ax.set_xlim(0, batches_of(settings) / settings.seeds / len(settings.contestants))
     for ax in (axes[0], axes[2]):
         ax.set_ylim(bottom=0)
-    if any(size > 0 for line in axes[3].lines for size in line.get_ydata()):
-        axes[3].set_yscale("log", nonpositive="mask")
+    _logarithmic(axes[3])
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False, fontsize=10, handlelength=4)
     fig.text(0.045, 0.94, names[0], fontsize=11)
-    fig.text(0.995, 0.94, f"flips and gradient: {names[1]}", fontsize=10, ha="right")
+    fig.text(0.985, 0.94, f"flips and gradient: {names[1]}", fontsize=10, ha="right")
     return fig
+
+
+def _logarithmic(ax: Axes) -> None:
+    """A logarithmic scale with at least one tick and no crowd of them; none where there is nothing above 0."""
+    sizes = [size for line in ax.lines for size in line.get_ydata() if size > 0]
+    if sizes:
+        ax.set_yscale("log", nonpositive="mask")
+        ax.set_ylim(min(sizes) / 1.6, max(sizes) * 1.6)
+        few = max(sizes) < 100 * min(sizes)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+        ax.yaxis.set_major_formatter(lambda size, _: f"{size:.0e}".replace("e-0", "e-"))
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _curves(ax: Axes, runs: list[Run], curve: Callable, look: dict) -> None:
