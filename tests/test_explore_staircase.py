@@ -144,7 +144,7 @@ def test_random_walks(steps):
     assert drive.walk(Blank(), steps) == 30
 
 
-@pytest.mark.parametrize(("demo", "changes"), [(Blank, 200), (StaircaseExplorer, 20)])
+@pytest.mark.parametrize(("demo", "changes"), [(Blank, 200), (StaircaseExplorer, 10)])
 def test_nothing_is_left_behind(demo, changes):
     assert drive.leaks(demo(), changes) == {"figures": 0, "threads": 0, "observers": 0}
 

@@ -147,6 +147,7 @@ def laid(result) -> Figure:
     the root mean squares of the errors.
     """
     fig = Figure(figsize=(9, 6.2), facecolor="white")
+    # titles with a y of their own: matplotlib need not look for their place, which takes a third of the time
     stairs = fig.add_axes([0.08, 0.58, 0.55, 0.36])
     often = fig.add_axes([0.08, 0.34, 0.55, 0.17])
     passed = fig.add_axes([0.08, 0.085, 0.55, 0.18])
@@ -156,20 +157,21 @@ def laid(result) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_xlim(*ends)
         ax.vlines(thresholds, 0, 1, transform=ax.get_xaxis_transform(), color="0.75", linestyle="--", linewidth=0.9)
-        ax.tick_params(labelbottom=ax is passed)
+    for ax in (stairs, often):
+        ax.set_xticks([])
 
     jumps = torch.diff(result.h, prepend=result.h[:1]) != 0
     stairs.plot(result.z, result.z.clamp(min=0), color="0.5", linestyle="-.", linewidth=1.2, label="ReLU")
     stairs.plot(result.z, torch.where(jumps, torch.nan, result.h), color="black", linewidth=2.5, label="staircase")
     stairs.set(ylim=(-0.1 * result.range, 1.2 * result.range), ylabel="output h")
-    stairs.set_title(f"{result.steps} steps over 0 to {result.range:g} (dashed: the thresholds)", fontsize=10)
+    stairs.set_title(f"{result.steps} steps over 0 to {result.range:g} (dashed: the thresholds)", fontsize=10, y=1.0)
     stairs.legend(fontsize=9, frameon=False, loc="upper left")
 
     width = 2.0 ** np.round(np.log2((ends[1] - ends[0]) / 90))  # so that 0 and 1 are edges
     edges = width * np.arange(np.floor(ends[0] / width), np.ceil(ends[1] / width) + 1)
     often.stairs(np.histogram(result.values.numpy(), edges)[0], edges, fill=True, color="0.65", label="values")
     often.set(yticks=[], ylabel="how often", ylim=(0, None))
-    often.set_title(result.layer, fontsize=10)
+    often.set_title(result.layer, fontsize=10, y=1.0)
 
     look = style(result.rule) | {"marker": "", "linestyle": "-", "linewidth": 2.2, "label": "target +1"}
     plus, minus = result.phi
@@ -178,7 +180,7 @@ def laid(result) -> Figure:
     passed.plot(result.z, minus, color=_DARK, linestyle="--", linewidth=1.4, label="target -1")
     passed.set(xlabel="pre-activation z", ylabel="share passed")
     passed.set_ylim(0, 1.15 * max(1.0, plus.max().item(), minus.max().item()))
-    passed.set_title(f"what comes back of a gradient: {result.rule}, {result.form}", fontsize=10)
+    passed.set_title(f"what comes back of a gradient: {result.rule}, {result.form}", fontsize=10, y=1.0)
     passed.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.03, 1.0))
 
     _shares(fig.add_axes([0.72, 0.58, 0.25, 0.36]), result.found, stairs.get_ylim())
@@ -197,7 +199,7 @@ def _shares(ax, found, ylim) -> None:
             place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
             ax.annotate(said, (share, level), fontsize=9 if few else 7, **place)
     ax.set(ylim=ylim, xlim=(0, 1.25 * shares.max()), xlabel="share of the values in %")
-    ax.set_title(f"{len(shares)} levels", fontsize=10)
+    ax.set_title(f"{len(shares)} levels", fontsize=10, y=1.0)
     ax.spines[["top", "right"]].set_visible(False)
     if few:
         ax.set_yticks(found.levels, [f"{level:.3g}" for level in found.levels])
@@ -209,6 +211,6 @@ def _errors_of(ax, found) -> None:
     bars = ax.barh(list(errors), list(errors.values()), color=["white", "0.65"], edgecolor=_DARK, hatch=["//", ""])
     ax.bar_label(bars, [f"{error:.3g}" for error in errors.values()], padding=4, fontsize=9)
     ax.set(xlim=(0, 1.4 * max(*errors.values(), 1e-12)), xticks=[])
-    ax.set_title("error, root mean square", fontsize=10)
+    ax.set_title("error, root mean square", fontsize=10, y=1.0)
     ax.spines[["top", "right", "bottom"]].set_visible(False)
     ax.tick_params(left=False)

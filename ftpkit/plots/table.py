@@ -120,11 +120,11 @@ def chosen(result, row: Row, metric: str) -> Figure:
         if cell.paper is not None:
             right.plot(cell.paper, place, "*", color="black", markersize=11, label="the paper")
     left.set_xlabel("epoch")
-    left.set_title(metric, fontsize=10)
+    left.set_title(metric, fontsize=10, y=1.0)
     left.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     right.set_yticks(range(len(result.cells)), [cell.heading for cell in reversed(result.cells)])
     right.set(ylim=(-0.6, len(result.cells) - 0.4))
-    right.set_title(f"test accuracy in %, {result.protocol} epoch", fontsize=10)
+    right.set_title(f"test accuracy in %, {result.protocol} epoch", fontsize=10, y=1.0)
     right.margins(x=0.1)
     if any(cell.paper is not None for cell in result.cells):
         right.set_xlabel("star: the paper, one run")
