@@ -67,6 +67,7 @@ def test_the_grid_visits_every_place_of_every_control():
 @settings(max_examples=1)
 @given(steps=drive.walks(PowerDemo()))
 def test_random_walks(steps):
+    assert len(set(steps)) > 250  # the simplest example of hypothesis is a walk as well
     assert drive.walk(PowerDemo(), steps) == 30
 
 
