@@ -140,6 +140,6 @@ def _pair(ax: Axes, z, one, other, thick: dict, thin: dict, least: tuple, most: 
 def _panel(ax: Axes, title: str, xlabel: str, ylabel: str) -> None:
     ax.axvline(0, color="0.6", linewidth=0.8)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(-3.5, 3.5), xticks=[-2, 0, 2])
-    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.tick_params(length=0)
     ax.set_title(title, fontsize=10)
