@@ -1,6 +1,8 @@
 """What all tests share. Fixtures that one file needs live in that file."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import hygiene
 import hypothesis
@@ -8,6 +10,9 @@ import hypothesis
 # On a busy machine a slow example is no failure; in CI the same examples are drawn every time.
 hypothesis.settings.register_profile("ftpkit", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("ftpkit")
+
+# Answers that tests give are no progress of whoever runs them.
+os.environ["FTPKIT_PROGRESS"] = str(Path(tempfile.gettempdir()) / "ftpkit-tests-keep-no-progress.json")
 
 
 def pytest_terminal_summary(terminalreporter, config):
