@@ -82,6 +82,65 @@ _HINGE = Exercise(
 )
 
 
+def target_of(g: Tensor) -> Tensor:
+    """The target that eq. 2 gives to every unit of a layer.
+
+    g: the gradient of the next layer's loss with respect to the outputs h, shape (batch, units) or any other. Returns
+    targets of that shape: -1, 0 or +1; 0 where the gradient is 0.
+    """
+    return -torch.sign(g)
+
+
+def _target_cases():
+    yield Case("one unit of each kind", (torch.tensor([0.3, -2.0, 0.0]),))
+    generator = torch.Generator().manual_seed(3)
+    yield Case("a mini-batch of 3 examples and 4 units", (torch.randn(3, 4, generator=generator),))
+    yield Case("gradients that are tiny", (torch.tensor([[1e-30, -1e-30, 0.0]]),))
+
+
+_TARGET = Exercise(
+    notebook="03",
+    title="the target heuristic",
+    goal="write eq. 2 as a line of code.",
+    difficulty="easy",
+    minutes=5,
+    reference=target_of,
+    cases=_target_cases,
+    mistakes=(
+        Mistake(
+            "target of 0 treated as -1",
+            lambda g: torch.where(g < 0, 1.0, -1.0),
+            "Where the gradient is 0 the next layer does not care: the target is 0, not -1.",
+        ),
+        Mistake(
+            "target of 0 treated as +1",
+            lambda g: torch.where(g > 0, -1.0, 1.0),
+            "Where the gradient is 0 the next layer does not care: the target is 0, not +1.",
+        ),
+        Mistake(
+            "uphill",
+            lambda g: torch.sign(g),
+            "These targets make the next layer's loss larger: it falls against the gradient.",
+        ),
+        Mistake(
+            "size kept",
+            lambda g: -g,
+            "The direction is right; a target is only -1, 0 or +1. The size of g is for eq. 3, the weight.",
+        ),
+        Mistake(
+            "small gradients dropped",
+            lambda g: -torch.sign(g) * (g.abs() > 1e-8),
+            "A tiny gradient has a sign too: only exactly 0 gives the target 0.",
+        ),
+    ),
+    hints=(
+        "If the gradient is positive, does the next layer's loss fall when h goes up, or when it goes down?",
+        "`torch.sign` gives -1, 0 and +1.",
+    ),
+    explanation="The loss falls against its gradient, so t = -sign(g), and sign(0) = 0 says: leave this unit alone.",
+)
+
+
 def from_saturated_hinge(z: Tensor, g: Tensor) -> Tensor:
     """What a unit with the saturated hinge max(0, 1 - max(t z, -1)) sends down to its pre-activation.
 
@@ -359,4 +418,4 @@ _FLIPS = Exercise(
     ),
 )
 
-EXERCISES = (_HINGE, _SATURATED, _OWN_LOSS, _AREA, _FLIPS)
+EXERCISES = (_HINGE, _TARGET, _SATURATED, _OWN_LOSS, _AREA, _FLIPS)

@@ -1,11 +1,12 @@
 """All exercises, by name."""
 
 from ..losses import Table
-from . import losses, progress
+from . import convnet, losses, minibatch, perceptron, progress, quantized, resnets, search, table
 from .card import Exercise
 from .values import Said
 
-_ALL: list[Exercise] = [*losses.EXERCISES]
+_SHELVES = (perceptron, search, losses, minibatch, convnet, quantized, resnets, table)  # notebooks 01 to 08
+_ALL: list[Exercise] = [exercise for shelf in _SHELVES for exercise in shelf.EXERCISES]
 
 EXERCISES: Table = Table({each.name: each for each in _ALL}, kind="exercise")
 if len(EXERCISES) < len(_ALL):

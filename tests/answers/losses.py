@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from answers import Answers
-from ftpkit import LOSSES, Loss
+from ftpkit import LOSSES, RULES, Loss
 
 
 def hinge_with_where(z, t):
@@ -27,6 +27,11 @@ def hinge_first_row_only(z, t):
 def hinge_changes_its_input(z, t):
     z *= t
     return -t * (1 - z >= 0)
+
+
+def target_by_division(g):
+    size = g.abs()
+    return torch.where(size > 0, -g / size, size)
 
 
 def saturated_with_where(z, g):
@@ -108,6 +113,20 @@ ANSWERS = {
             "nothing returned": lambda z, t: print(end=""),
             "raised": lambda z, t: -t * (t * z <= 1) * undefined,  # noqa: F821
             "not a function": -1,
+        },
+    ),
+    "target_of": Answers(
+        right=[lambda g: (g < 0) * 1.0 - (g > 0) * 1.0, target_by_division],
+        wrong={
+            "target of 0 treated as -1": lambda g: (g < 0) * 2.0 - 1,
+            "target of 0 treated as +1": lambda g: 1 - (g > 0) * 2.0,
+            "uphill": lambda g: torch.where(g > 0, 1.0, torch.where(g < 0, -1.0, 0.0)),
+            "size kept": lambda g: 0 - g,
+            "small gradients dropped": lambda g: torch.where(g > 1e-6, -1.0, torch.where(g < -1e-6, 1.0, 0.0)),
+            "not finite": lambda g: -g / g.abs(),
+            "shape": lambda g: -torch.sign(g.sum(0)),
+            "first case": lambda g: torch.tensor([-1.0, 1.0, 0.0]),
+            "the kit's own": lambda g: RULES["STE"].targets(g, None, None),
         },
     ),
     "from_saturated_hinge": Answers(
