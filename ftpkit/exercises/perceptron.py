@@ -1,0 +1,5 @@
+"""The exercises of notebook 01: one perceptron."""
+
+from .card import Exercise
+
+EXERCISES: tuple[Exercise, ...] = ()

@@ -1,0 +1,5 @@
+"""The exercises of notebook 02: targets by search."""
+
+from .card import Exercise
+
+EXERCISES: tuple[Exercise, ...] = ()
