@@ -20,6 +20,7 @@ COMMANDS = {
     "data": ("ftpkit.data", "make the bundled images again from the full set"),
     "depth": ("ftpkit.depth", "gradients by depth and flipped outputs, ten seeds of each: notebook 04's bands"),
     "skips": ("ftpkit.skips", "what thresholds on the skip path do, ten seeds of each: notebook 07's bands"),
+    "bands": ("ftpkit.bands", "gather bands and differences from all results: what notebooks check and claim"),
     "search": ("ftpkit.search.compare", "search for targets on small networks by every method, and compare"),
     "picture": ("ftpkit.plots.overview", "draw the README's picture from the results in data/results"),
 }

@@ -1,0 +1,138 @@
+"""What the committed results hold, experiment by experiment: named figures, each for ten seeds or more."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from . import depth, inside, race, runs, skips
+from .losses import Table
+from .names import label
+from .runs import table
+from .search import tally
+
+Samples = Mapping[str, np.ndarray]
+"""By name, a figure for each seed, shape (seeds,); or for each seed which test images are right, (seeds, images)."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """samples: reads them. command: what made them, after ``python -m ftpkit``. minutes: on one core, about; unit: of
+    the figures. compared: are differences of its figures of interest?
+    """
+
+    samples: Callable[[], Samples]
+    command: str
+    minutes: float
+    unit: str = "test accuracy in %"
+    compared: bool = True
+
+
+def _race(*names: str) -> Samples:
+    """One race; or one and its twin with the real skip path, whose contestants then say so."""
+    found = {}
+    for name in names:
+        result = race.load(name)
+        for contestant in result["settings"]["contestants"]:
+            found[_with_skip(contestant, name)] = race.correct(result, contestant)
+    return found
+
+
+def _runs(protocol: str, *rows: str) -> Samples:
+    found = [r for r in table.records(runs.find(runs.COMMITTED), [protocol]) if r["row"] in rows and r["n"]]
+    return {_with_skip(r["activation"], r["row"]): np.array(r["accuracies"]) for r in found}
+
+
+def _with_skip(contestant: str, where: str) -> str:
+    return label(contestant) + ", real skip path" * ("-real" in where)
+
+
+def _by_seed(pairs: Iterable[tuple[str, float]]) -> Samples:
+    """Figures in the order of their seeds, gathered by name."""
+    found: dict[str, list[float]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _flips(lr: float) -> Samples:
+    return _by_seed(
+        (f"{label(r['rule'])}, layer {layer}, epoch {epoch}", 100 * record[f"act{layer}"])
+        for r in depth.load()["flips"]
+        if r["lr"] == lr
+        for epoch, record in enumerate(r["result"], 1)
+        for layer in (1, 2)
+    )
+
+
+def _inside() -> Samples:
+    found = []
+    for run in inside.load()["runs"]:
+        found.append((f"{label(run['contestant'])}, filters moved", 100 * run["filters_moved"]))
+        for layer in run["layers"]:
+            place = f"{label(run['contestant'])}, layer {layer['depth']}"
+            found += [(f"{place}, {key}", 100 * layer[key]) for key in ("saturated", "dead")]
+            found += [(f"{place}, level {n}", 100 * share) for n, share in enumerate(layer["levels"])]
+    return _by_seed(found)
+
+
+def _stream() -> Samples:
+    return _by_seed(
+        (f"{label(r['contestant'])}, skip path {r['skip']}, {place} blocks", np.log10(size))
+        for r in skips.load()["stream"]
+        for place, size in enumerate(r["result"]["size"])
+    )
+
+
+def _hardened() -> Samples:
+    found = []
+    for r in skips.load()["thresholds"]:
+        found += [(name, 100 * r["result"][key]) for name, key in (("before", "before"), ("ReLU", "relu"))]
+        for contestant, stages in r["result"]["hardened"].items():
+            found += [(f"{label(contestant)}, {stage}", 100 * share) for stage, share in stages.items()]
+    return _by_seed(found)
+
+
+def _searched() -> Samples:
+    """Of the methods that tried every case. A seed stands for one case of each kind."""
+    result = tally.load()
+    solved: dict[str, dict[int, list[bool]]] = {}
+    for r in tally.records(result):
+        solved.setdefault(r["method"], {}).setdefault(r["seed"], []).append(r["solved"])
+    return {
+        method: 100 * np.array([np.mean(by_seed[seed]) for seed in sorted(by_seed)])
+        for method, by_seed in solved.items()
+        if all(len(cases) == len(result["cells"]) for cases in by_seed.values())
+    }
+
+
+_FLIPS = "% of the outputs that flip in an epoch"
+EXPERIMENTS: Mapping[str, Experiment] = Table(
+    {
+        "mlp": Experiment(partial(_race, "mlp"), "race mlp", 10),
+        "mlp-live": Experiment(partial(_race, "mlp-live"), "race mlp-live", 2),
+        "levels": Experiment(partial(_race, "levels"), "race levels", 15),
+        "levels-live": Experiment(partial(_race, "levels-live"), "race levels-live", 2),
+        "convnet4": Experiment(partial(_race, "convnet4"), "race convnet4", 60),
+        "convnet4-live": Experiment(partial(_race, "convnet4-live"), "race convnet4-live", 3),
+        "resnet8-live": Experiment(partial(_race, "resnet8-live", "resnet8-real-live"), "race resnet8-live", 10),
+        "resnet8 last": Experiment(
+            partial(_runs, "last", "bundled-resnet8", "bundled-resnet8-real"), "train bundled-resnet8-…", 200
+        ),
+        "resnet8 selected": Experiment(
+            partial(_runs, "selected", "bundled-resnet8", "bundled-resnet8-real"), "train bundled-resnet8-…", 200
+        ),
+        "convnet8 last": Experiment(partial(_runs, "last", "bundled-convnet8"), "train bundled-convnet8-…", 250),
+        "convnet8 selected": Experiment(
+            partial(_runs, "selected", "bundled-convnet8"), "train bundled-convnet8-…", 250
+        ),
+        "flips": Experiment(partial(_flips, 1e-3), "depth", 5, _FLIPS, compared=False),
+        "flips at half the rate": Experiment(partial(_flips, 5e-4), "depth", 5, _FLIPS, compared=False),
+        "inside": Experiment(_inside, "inside", 2, "%", compared=False),
+        "stream": Experiment(_stream, "skips", 10, "log10 of the gradient relative to the last block", compared=False),
+        "hardened": Experiment(_hardened, "skips", 10),
+        "search": Experiment(_searched, "search", 60, "% of cases solved"),
+    },
+    kind="experiment",
+)
