@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
 
+import torch
+
 from . import progress
 from .running import Outcome, outcomes
 from .values import Said, finite, same, shape, show
@@ -129,7 +131,8 @@ class Exercise:
     def check(self, answer=None) -> Verdict:
         """TODO, NOT YET with the first case that fails and one hint, or RIGHT. Never raises.
 
-        The answer is called with copies, has five seconds for all cases, and cannot change them.
+        The answer is called with copies, has five seconds for all cases, and cannot change them, nor torch's generator
+        of random numbers.
         """
         verdict = self._verdict(answer)
         progress.note(self.name, verdict.state)
@@ -189,7 +192,8 @@ class Exercise:
 
     def _verdict(self, answer) -> Verdict:
         try:
-            return self._check(answer)
+            with torch.random.fork_rng(devices=[]):  # an answer that draws, or makes a layer, disturbs no later cell
+                return self._check(answer)
         except Exception as error:
             text = f"the check could not read this answer ({type(error).__name__}: {error})"
             return self._not_yet(f"NOT YET: {self.name}: {text}", "other", self.hints[0])
