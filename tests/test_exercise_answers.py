@@ -20,7 +20,7 @@ WRONG = [(name, mistake) for name, answers in ANSWERS.items() for mistake in ans
 
 
 def code(answer):
-    return getattr(answer, "__code__", answer)
+    return getattr(answer, "__code__", repr(answer))  # a value may be a dict, which has no hash
 
 
 @every_exercise
