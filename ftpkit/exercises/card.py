@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
 
+import numpy as np
 import torch
 
 from . import progress
@@ -64,6 +65,7 @@ GENERAL = {
     "the kit's own": "This one is to be written by hand: formulas, numpy and torch, without the kit's functions.",
     "nothing returned": "The function gives back None: does it end with `return`?",
     "not a function": "The check wants the function itself, without brackets and arguments.",
+    "a list": "These are the right numbers, in a list: make an array or a tensor of it, as the docstring says.",
     "shape": "The numbers may be right, but their shape is not: which dimension is summed over, kept or added?",
     "one shape only": "It works for the first shape only: take the sizes from the input, not from the first case.",
     "input unchanged": "What comes back is the input itself.",
@@ -304,6 +306,7 @@ def _is_stub(answer) -> bool:
 _SEEN: dict[str, Callable] = {
     "nothing returned": lambda cases, expected, found, n: found[n].value is None,
     "not finite": lambda cases, expected, found, n: not finite(found[n].value) and finite(expected[n]),
+    "a list": lambda cases, expected, found, n: _listed(found[n].value, expected[n]),
     "first case": lambda cases, expected, found, n: (
         n > 0 and len(found) == len(cases) and all(_alike(each.value, found[0].value) for each in found)
     ),
@@ -323,6 +326,13 @@ _SEEN: dict[str, Callable] = {
         )
     ),
 }  # what can be seen of an answer that ran, in this order
+
+
+def _listed(obtained, expected) -> bool:
+    try:
+        return isinstance(obtained, list | tuple) and same(np.array(obtained), expected)
+    except Exception:
+        return False
 
 
 def _opposite(obtained, expected) -> bool:
