@@ -193,6 +193,21 @@ def test_stubs(empty):
     assert card().check(lambda x: 0).state == "NOT YET"
 
 
+class Doubling:
+    """Twice x."""
+
+    def __call__(self, x):
+        return 2 * x
+
+
+def test_a_class_has_a_stub_that_the_formatter_leaves_alone():
+    each = card(reference=Doubling, cases=lambda: [Case("one", (), Property("a callable", lambda made: ""))])
+    assert each.stub == 'class Doubling:\n    """Twice x."""\n\n    ...  # your code'
+    names = {}
+    exec(each.stub, names)
+    assert each.check(names["Doubling"]).state == "TODO" and each.check(Doubling).state == "RIGHT"
+
+
 def test_hints_come_one_by_one_and_the_solution_is_code_and_words():
     each = card()
     said = [repr(each.hint()) for _ in range(3)]

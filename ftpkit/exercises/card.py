@@ -183,7 +183,8 @@ class Exercise:
             raise ValueError(
                 f"exercise {self.name}: the reference has no docstring, so the card would not say the task"
             )
-        return "\n".join([*lines[: node.body[0].end_lineno], "    ...  # your code"])
+        gap = [""] if isinstance(node, ast.ClassDef) else []  # as the formatter wants it
+        return "\n".join([*lines[: node.body[0].end_lineno], *gap, "    ...  # your code"])
 
     @property
     def card(self) -> str:
