@@ -103,8 +103,8 @@ _EFFECT = Exercise(
 def level_shares(z: Tensor, k: int) -> Tensor:
     """How often a layer's outputs take each level of the paper's staircase.
 
-    z: pre-activations, any shape. k: the number of steps, 2 or more. Returns a tensor of shape (k + 1,): the shares, of
-    1, of the levels 0, 1/k, ..., 1 in this order; 0 for a level that no output takes.
+    z: pre-activations, any shape. k: the number of steps, 2 or more. Returns a tensor of shape (k + 1,): the shares of
+    the levels 0, 1/k, ..., 1 in this order, which add up to 1; 0 for a level that no output takes.
     """
     level = torch.ceil(z * (k - 1)).clamp(0, k).long().flatten()
     return torch.bincount(level, minlength=k + 1) / z.numel()
