@@ -1,12 +1,39 @@
 """All exercises, by name."""
 
 from ..losses import Table
-from . import convnet, losses, minibatch, perceptron, progress, quantized, resnets, rounding, search, seeds, table
+from . import (
+    blocks,
+    convnet,
+    losses,
+    minibatch,
+    networks,
+    perceptron,
+    progress,
+    quantized,
+    resnets,
+    rounding,
+    search,
+    seeds,
+    table,
+)
 from .card import Exercise
 from .values import Said
 
 # from notebook 01 to 08
-_SHELVES = (perceptron, search, losses, minibatch, convnet, quantized, rounding, resnets, table, seeds)
+_SHELVES = (
+    perceptron,
+    search,
+    losses,
+    minibatch,
+    convnet,
+    quantized,
+    rounding,
+    resnets,
+    blocks,
+    networks,
+    table,
+    seeds,
+)
 _ALL: list[Exercise] = [exercise for shelf in _SHELVES for exercise in shelf.EXERCISES]
 
 EXERCISES: Table = Table({each.name: each for each in _ALL}, kind="exercise")
