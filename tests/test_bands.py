@@ -40,9 +40,7 @@ def test_a_band_is_that_of_the_seeds():
 
 def test_a_live_run_is_checked(small, capsys):
     bands.check("small", {"A": 85.0, "C": 80.0})
-    assert capsys.readouterr().out == (
-        "ok: 2 figures lie in the bands of 10 seeds; clear pairs in their order: 1\n"
-    )
+    assert capsys.readouterr().out == ("ok: 2 figures lie in the bands of 10 seeds; clear pairs in their order: 1\n")
     with pytest.raises(AssertionError, match="B: 200 lies outside of its band, 7.* to 8"):
         bands.check("small", {"A": 85.0, "B": 200.0})
     with pytest.raises(AssertionError, match="A is clearly ahead of B in 'small', but not in this run"):
@@ -93,9 +91,10 @@ def test_the_command_writes_the_file_and_says_how_long_its_results_took(tmp_path
     assert bands.main(None) == 0
     said = capsys.readouterr().out
     assert "wrote data/bands.json in" in said and re.search(r"\d min  mlp-live: python -m ftpkit race mlp-live", said)
-    assert json.loads(bands.PATH.read_text())["mlp-live"]["figures"].keys() == bands.load.__wrapped__()["mlp-live"][
-        "figures"
-    ].keys()
+    assert (
+        json.loads(bands.PATH.read_text())["mlp-live"]["figures"].keys()
+        == bands.load.__wrapped__()["mlp-live"]["figures"].keys()
+    )
 
 
 def test_without_the_file_the_command_is_named(tmp_path, monkeypatch):
