@@ -1,6 +1,7 @@
 """Prose that cannot lie: every decimal, every percentage and every "A beats B" of a document is bound to what holds it.
 
-A *document* is a notebook or a page of Markdown. A number or a claim in its prose is bound
+A *document* is a notebook, a page of Markdown, or what the exercises of a notebook say. A number or a claim in it is
+bound
 
 * by itself, to the cell above: the nearest code cell above that printed something prints the number, rounded alike, or
   the claim, as a line "A > B: ..." (`ftpkit.bands.claim` asserts and prints it);
@@ -32,6 +33,7 @@ import hygiene
 import numpy as np
 
 from ftpkit import RULES, bands
+from ftpkit.exercises import EXERCISES
 from ftpkit.paired import Difference
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +45,7 @@ BINDINGS = Path(__file__).parent / "bindings"
 
 @dataclass(frozen=True)
 class Block:
-    """A cell of prose, or a whole page. text: its Markdown; printed: by the nearest code cell above that printed."""
+    """A cell of prose, a page, or an exercise. text: its Markdown; printed: by the nearest cell above that printed."""
 
     id: str
     text: str
@@ -85,8 +87,16 @@ def _printed(cell: dict) -> str:
     return "\n".join(filter(None, texts))
 
 
+def of_exercises(notebook: str) -> Document:
+    """What the cards of a notebook say, and their hints and solutions, which its cells do not show."""
+    cards = [each for each in EXERCISES.values() if each.notebook == notebook]
+    said = {e.name: "\n\n".join([e.goal, *e.hints, *(m.hint for m in e.mistakes), e.explanation]) for e in cards}
+    return Document(f"exercises_{notebook}", tuple(Block(name, text) for name, text in said.items()), {})
+
+
 def documents() -> list[Document]:
-    return [read(path) for path in [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]]
+    pages = [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    return [*map(read, pages), *map(of_exercises, sorted({each.notebook for each in EXERCISES.values()}))]
 
 
 # Not prose: code, addresses, identifiers, comments. Blanked out, so that places stay what they are.
@@ -251,7 +261,8 @@ def names() -> dict:
     """What an expression of `is` may use: the bands, the paper's table, the races' settings, and mathematics."""
     from scipy.stats import norm
 
-    from ftpkit import presets, race
+    from ftpkit import LOSSES, depth, inside, presets, race, runs, skips
+    from ftpkit.search import tally
 
     def mean(experiment, name):
         return bands.figure(experiment, name)["mean"]
@@ -259,10 +270,13 @@ def names() -> dict:
     def error(experiment, name):
         return bands.figure(experiment, name)["error"]
 
-    return {
-        "gap": bands.gap, "figure": bands.figure, "mean": mean, "error": error, "PRESETS": presets.PRESETS,
-        "RACES": race.RACES, "race": race, "math": math, "np": np, "norm": norm,
-    }  # fmt: skip
+    def reference(exercise):
+        return EXERCISES[exercise].reference
+
+    kit = {"LOSSES": LOSSES, "RULES": RULES, "RACES": race.RACES, "PRESETS": presets.PRESETS, "ROWS": presets.ROWS}
+    rooms = {"depth": depth, "inside": inside, "race": race, "runs": runs, "skips": skips, "tally": tally}
+    figures = {"gap": bands.gap, "figure": bands.figure, "mean": mean, "error": error, "reference": reference}
+    return kit | rooms | figures | {"math": math, "np": np, "norm": norm}
 
 
 def entries(name: str) -> list[dict]:
