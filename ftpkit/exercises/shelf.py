@@ -14,6 +14,7 @@ from . import (
     rounding,
     search,
     seeds,
+    staircases,
     table,
 )
 from .card import Exercise
@@ -25,6 +26,7 @@ _SHELVES = (
     search,
     losses,
     minibatch,
+    staircases,
     convnet,
     quantized,
     rounding,
