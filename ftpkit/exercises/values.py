@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -69,11 +70,15 @@ def _close(obtained, expected) -> bool:
 
 
 def show(value) -> str:
-    """A value in a line, cut where it is long; arrays with their shape.
+    """A value in a line, cut where it is long; arrays with their shape, functions by their name.
 
     >>> show(torch.tensor([[0.25, -1.0]])), show(1 / 3), show(np.arange(100))
     ('tensor of shape (1, 2): [[0.25, -1]]', '0.333333', 'array of shape (100,): [0, 1, 2, ..., 97, 98, 99]')
+    >>> show(show)
+    'show'
     """
+    if isinstance(value, FunctionType):
+        return value.__name__
     if isinstance(value, Tensor | np.ndarray) and value.ndim:
         kind = "tensor" if isinstance(value, Tensor) else "array"
         digits = {"float_kind": lambda x: f"{x + 0.0:.6g}", "bool": str}
