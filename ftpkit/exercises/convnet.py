@@ -54,6 +54,16 @@ _PARAMETERS = Exercise(
             "Only the weights are counted: each map and each fully connected unit has a bias, too.",
         ),
         Mistake(
+            "biases of the convolutions forgotten",
+            lambda *sizes: _count(*sizes) - 96,
+            "A convolution has biases, too: one for each map.",
+        ),
+        Mistake(
+            "last layer forgotten",
+            lambda channels, height, width, classes: _count(channels, height, width, 0),
+            "The layer that gives the classes their numbers has parameters, too.",
+        ),
+        Mistake(
             "first padding forgotten",
             partial(_count, side=lambda n: n // 4),
             "Right for some sizes only: the first convolution, padded by 3, makes the picture larger. By how much?",
@@ -281,6 +291,16 @@ _SET = Exercise(
             "The perceptron needs its targets too: give back the pair X, y.",
         ),
         Mistake(
+            "examples as columns",
+            lambda x, t, size, padding: (training_set(x, t, size, padding)[0].T, t[t != 0]),
+            "The examples stand in the columns of X: each is to be a row.",
+        ),
+        Mistake(
+            "y as 0 and 1",
+            lambda x, t, size, padding: (training_set(x, t, size, padding)[0], (t[t != 0] > 0).float()),
+            "The targets are -1 and +1, as they stand in t, not 0 and 1.",
+        ),
+        Mistake(
             "y, X",
             lambda x, t, size, padding: training_set(x, t, size, padding)[::-1],
             "First X, then y.",
@@ -292,8 +312,8 @@ _SET = Exercise(
         ),
     ),
     hints=(
-        "One example is one place of the filter on one image. How many numbers does the filter see there, and in "
-        "which order are its weights stored?",
+        "One example is one place of the filter on one image: a row of X with all the numbers that the filter sees "
+        "there, and one number of y. In which order are the filter's weights stored?",
         "`F.unfold(x, size, padding=padding)` has what the filter sees at each place in its columns, in the order of "
         "the weights: shape (batch, channels * size * size, places). The places of `t` have the same order.",
         "`.transpose(1, 2).flatten(0, 1)` makes one row for each image and place; `t.flatten()` goes with it, and "

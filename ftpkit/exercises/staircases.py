@@ -8,17 +8,13 @@ from torch import Tensor, nn
 
 from ..activations import QuantReLU
 from .card import Case, Exercise, Mistake, Property
+from .values import show
 
 _FIVE = {"thresholds": [0, 0.25, 0.5, 0.75, 1], "levels": [0, 0.2, 0.4, 0.6, 0.8, 1], "outputs": [0, 0.4, 0.8, 1]}
 _FIVE_BLANK = """{
     "thresholds": None,  # a list
     "levels": None,  # a list
     "outputs": None,  # a list: at z = 0, 0.3, 1 and 1.01
-}"""
-_FIVE_CODE = """five_steps = {
-    "thresholds": [0, 0.25, 0.5, 0.75, 1],
-    "levels": [0, 0.2, 0.4, 0.6, 0.8, 1],
-    "outputs": [0, 0.4, 0.8, 1],
 }"""
 _MISREAD = {
     "thresholds": {
@@ -29,13 +25,7 @@ _MISREAD = {
         (0.2, 0.4, 0.6, 0.8, 1): "i begins at 0. And by what is it divided?",
     },
     "levels": {
-        (
-            0,
-            0.25,
-            0.5,
-            0.75,
-            1,
-        ): "These are the thresholds. How high is one step, if five of them make 1?",
+        (0, 0.25, 0.5, 0.75, 1): "These are the thresholds. How high is one step, if five of them make 1?",
         (0.2, 0.4, 0.6, 0.8, 1): "One is missing: what comes out where no threshold lies below z?",
         (0, 0.2, 0.4, 0.6, 0.8): "One is missing: what comes out where all five thresholds lie below z?",
         (0, 1, 2, 3, 4, 5): "A number of steps is no level yet: what stands before the sum?",
@@ -58,6 +48,7 @@ _LOOK_AGAIN = {
 
 
 def _numbers(value) -> list[float] | None:
+    value = value.values() if isinstance(value, Mapping) else value  # {0: ..., 0.3: ...} is as good
     try:
         return [float(each) for each in value]
     except (TypeError, ValueError):
@@ -100,7 +91,6 @@ _READ = Exercise(
     minutes=5,
     reference=_FIVE,
     name="five_steps",
-    code=_FIVE_CODE,
     blank=_FIVE_BLANK,
     cases=_five_cases,
     mistakes=(),
@@ -186,6 +176,11 @@ _QUANTISE = Exercise(
             "Just above a threshold the step is passed already: to which side must z (k - 1) be rounded?",
         ),
         Mistake(
+            "one half added",
+            lambda z, k: torch.round(z * (k - 1) + 0.5).clamp(0, k) / k,
+            "`torch.round` takes a half to the nearest *even* number. Which function rounds up?",
+        ),
+        Mistake(
             "rounded down",
             lambda z, k: torch.floor(z * (k - 1)).clamp(0, k) / k,
             "One step too few: the first threshold is 0, so z = 0.3 has passed one with k = 3.",
@@ -200,16 +195,8 @@ _QUANTISE = Exercise(
             lambda z, k: torch.ceil(z * (k - 1)).clamp(min=0) / k,
             "It goes on climbing: no more than k thresholds can lie below z.",
         ),
-        Mistake(
-            "always three steps",
-            lambda z, k: quantise(z, 3),
-            "Right for k = 3 only: where does k come in?",
-        ),
-        Mistake(
-            "saturated ReLU",
-            lambda z, k: z.clamp(0, 1),
-            "That is the saturated ReLU: nothing is rounded.",
-        ),
+        Mistake("always three steps", lambda z, k: quantise(z, 3), "Right for k = 3 only: where does k come in?"),
+        Mistake("saturated ReLU", lambda z, k: z.clamp(0, 1), "That is the saturated ReLU: nothing is rounded."),
     ),
     hints=(
         "How many thresholds lie strictly below z? First look at k = 3, with thresholds at 0, 1/2 and 1, and z = 0.3.",
@@ -230,7 +217,6 @@ _NO_AREA = {
         3.0: "That is its area on a sign. The single form looks at 2 z - 1: what does that do to a width?",
         6.0: "Wider or narrower? While z runs from 0 to 1, 2 z - 1 runs from -1 to +1.",
         1.0: "That is SSTE's, the window alone. The ramp has two sides as well.",
-        0.5: "Too little by far: the window alone, without the sides, has 1.",
         0.75: "Halved once too often: the 1/2 before the loss and the 2 that comes out of 2 z - 1 make 1.",
         2.0: "Is a side a rectangle? It falls from 1 to 0.",
     },
@@ -239,7 +225,6 @@ _NO_AREA = {
         1.5: "In the single form, yes. In the sum, is the ramp at each threshold squeezed?",
         1.0: "That is a third of one ramp. How many of them are added up?",
         2.0: "That is what the saturated hinges let through. The ramp has two sides as well.",
-        4.5: "Three squeezed ramps? In the sum they are not squeezed; and what stands before it?",
         6.0: "Two sides and a window: draw the ramp on a sign first, and add up its area.",
         4.0: "That would be right if the sides were rectangles: each falls from 1 to 0.",
     },
@@ -282,8 +267,8 @@ def _area_cases():
 
 _RAMP = Exercise(
     notebook="05",
-    title="the area under a surrogate",
-    goal="predict what fixes the area on a staircase.",
+    title="the area on a staircase",
+    goal="predict what fixes the area under a surrogate.",
     difficulty="middling",
     minutes=5,
     reference=_AREAS,
@@ -318,6 +303,10 @@ def _windows(z: Tensor, half_width: float = 1.0) -> Tensor:
     return sum(((z - i / 2).abs() <= half_width).double() for i in range(3))
 
 
+def _hinges(z: Tensor, g: Tensor) -> Tensor:
+    return g * sum((-g.sign() * (z - i / 2) <= 1).double() for i in range(3)) / 3
+
+
 def _bells(z: Tensor) -> Tensor:
     return sum(1 - torch.tanh(z - i / 2) ** 2 for i in range(3)) / 3
 
@@ -328,14 +317,12 @@ _SENT = (
     (lambda z, g: g * _windows(z), "Three times too much: a factor 1/k stands before the sum."),
     (lambda z, g: g * (1 - torch.tanh(2 * z - 1) ** 2), "One bell: that is the single form of the soft hinge."),
     (lambda z, g: g * _bells(z), "The sum form, but of soft hinges: a bell at each threshold instead of a window."),
+    (_hinges, "On the wrong side it never ends: that is the plain hinge, and the saturated one gives up there."),
     (lambda z, g: g, "Everything comes back, everywhere: that is plain STE."),
     (lambda z, g: g.sign() * _windows(z) / 3, "Only the sign of g comes back: eq. 3 weights the loss with abs(g)."),
     (lambda z, g: -g * _windows(z) / 3, "The wrong sign: with t = -sign(g), the slope -t times abs(g) is g."),
     (lambda z, g: g * _windows(z, 0.5) / 3, "Three windows, but too narrow: a saturated hinge reaches 1 to each side."),
-    (
-        lambda z, g: g * (z.abs() <= 1),
-        "One window from -1 to 1, as on a sign: where are the other two thresholds?",
-    ),
+    (lambda z, g: g * (z.abs() <= 1), "One window from -1 to 1, as on a sign: where are the other two thresholds?"),
 )
 
 
@@ -359,17 +346,19 @@ def _wrong_forward(made) -> str:
         return ""
     if torch.allclose(h, z.clamp(0, 1)):
         return "Nothing is rounded: that is the saturated ReLU."
-    on = torch.isclose(h, wanted, atol=1e-5).logical_not()
-    if set(z[on].tolist()) <= {0.0, 0.5, 1.0}:
+    off = z[torch.isclose(h, wanted, atol=1e-5).logical_not()]
+    if set(off.tolist()) <= {0.0, 0.5, 1.0}:
         return "Only on the thresholds it goes wrong: there step(0) is 0."
-    return f"Three steps have four levels, 0, 1/3, 2/3 and 1, and {len(h.unique())} came out for nine z."
+    if torch.isclose(h.unique()[:, None], wanted.unique(), atol=1e-5).any(dim=1).all():
+        return f"The levels are right. It goes wrong at z = {off[0]:.3g}: which of the thresholds lie below it?"
+    return f"Three steps have the levels 0, 1/3, 2/3 and 1. What came out: {show(h.unique())}."
 
 
 def _wrong_backward(made) -> str:
     if hint := _not_a_module(made):
         return hint
-    z = torch.linspace(-2.03, 3.04, 60).reshape(4, 15).requires_grad_()
-    g = torch.linspace(-2, 3, 60).reshape(4, 15)
+    z = torch.linspace(-2.03, 3.04, 60).reshape(15, 4).T.clone().requires_grad_()
+    g = torch.linspace(1, 3, 60).reshape(4, 15) * torch.tensor([[1], [-1], [1], [-1]])
     h = made(z)
     if h.requires_grad:
         h.backward(g)

@@ -130,6 +130,8 @@ ANSWERS = {
         right=[parameters_of_a_network, parameters_step_by_step, parameters],
         wrong={
             "biases forgotten": lambda *sizes: parameters(*sizes, weights_only=True),
+            "biases of the convolutions forgotten": lambda *sizes: parameters(*sizes) - 32 - 64,
+            "last layer forgotten": lambda c, h, w, n: parameters(c, h, w, n) - 1025 * n,
             "first padding forgotten": lambda *sizes: parameters(*sizes, grown=0),
             "a convolution makes it too large / padding alone": lambda *sizes: parameters(*sizes, grown=6),
             "a convolution makes it too large / the second one, too": lambda c, h, w, n: (
@@ -172,6 +174,8 @@ ANSWERS = {
             "a column of ones": with_bias,
             "patches as pictures": in_pictures,
             "X alone": lambda *given: set_by_loops(*given)[0],
+            "examples as columns": lambda *given: (set_by_loops(*given)[0].t(), set_by_loops(*given)[1]),
+            "y as 0 and 1": lambda *given: (set_by_loops(*given)[0], (set_by_loops(*given)[1] + 1) / 2),
             "y, X": lambda *given: tuple(reversed(set_by_loops(*given))),
             "y as a column": lambda *given: (set_by_loops(*given)[0], set_by_loops(*given)[1].unsqueeze(1)),
             "raised / padding forgotten": padding_forgotten,

@@ -93,6 +93,7 @@ ANSWERS = {
         right=[
             five(np.linspace(0, 1, 5), np.arange(6) / 5, np.array([0, 2, 4, 5]) / 5),
             five({1, 0.75, 0.5, 0.25, 0}, [i / 5 for i in range(6)], torch.tensor([0, 0.4, 0.8, 1])),
+            five(outputs={0: 0, 0.3: 2 / 5, 1: 4 / 5, 1.01: 1}),
         ],
         wrong={
             "property / divided by k": five(thresholds=[i / 5 for i in range(5)]),
@@ -131,6 +132,7 @@ ANSWERS = {
             "not divided": lambda z, k: sum((z > i / (k - 1)).float() for i in range(k)),
             "rounded to the nearest level": lambda z, k: torch.round(k * torch.clamp(z, 0, 1)).div(k),
             "rounded to the nearest threshold": lambda z, k: torch.clamp((z * (k - 1)).round(), min=0, max=k) / k,
+            "one half added": lambda z, k: (0.5 + (k - 1) * z).round().clamp(min=0, max=k) / k,
             "rounded down": lambda z, k: ((z * (k - 1)) // 1).clamp(0, k) / k,
             "not clamped": lambda z, k: -torch.floor(-z * (k - 1)) / k,
             "not clamped above": lambda z, k: torch.relu(torch.ceil(z * (k - 1))) / k,
@@ -153,7 +155,6 @@ ANSWERS = {
             "property / single not squeezed": areas(3, 3, "stays"),
             "property / single stretched": areas(6, 3, "stays"),
             "property / single as SSTE": areas(1, 3, "stays"),
-            "property / single, half a window": areas(0.5, 3, "stays"),
             "property / single halved twice": areas(0.75, 3, "stays"),
             "property / single with rectangles": areas(2, 3, "stays"),
             "property / single, otherwise": areas(1.2, 3, "stays"),
@@ -161,7 +162,6 @@ ANSWERS = {
             "property / sum squeezed": areas(1.5, 1.5, "stays"),
             "property / a third": areas(1.5, 1, "stays"),
             "property / sum as saturated hinges": areas(1.5, 2, "stays"),
-            "property / three squeezed": areas(1.5, 4.5, "stays"),
             "property / sum with rectangles": areas(1.5, 4, "stays"),
             "property / sum, two areas": areas(1.5, 6, "stays"),
             "property / sum, otherwise": areas(1.5, 2.5, "stays"),
@@ -186,12 +186,16 @@ ANSWERS = {
             "property / step(0) = 1": staircase_of(
                 lambda z, g: g * open_windows(z) / 3, lambda z: sum((z >= i / 2).float() for i in range(3)) / 3
             ),
+            "property / thresholds i / k": staircase_of(
+                lambda z, g: g * open_windows(z) / 3, lambda z: sum((z > i / 3).float() for i in range(3)) / 3
+            ),
             "property / flattened": Flattening,
             "property / no gradient": Comparing,
             "property / single": lambda: QuantReLU(3, "SaturatedHinge"),
             "property / single soft hinge": lambda: QuantReLU(3, "FTP-SH", form="single"),
             "property / sum of soft hinges": lambda: QuantReLU(3, "FTP-SH", form="sum"),
             "property / 1/k forgotten": staircase_of(lambda z, g: g * open_windows(z)),
+            "property / plain hinge": lambda: QuantReLU(3, "Hinge", form="sum"),
             "property / STE": lambda: QuantReLU(3, "STE"),
             "property / weight forgotten": staircase_of(lambda z, g: torch.sign(g) * open_windows(z) / 3),
             "property / wrong sign": staircase_of(lambda z, g: -g * open_windows(z) / 3),
