@@ -69,7 +69,7 @@ RACES = Table(
         "levels": Race("mlp", _LEVELS, (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), epochs=10),
         "levels-live": Race("mlp", _LEVELS, (3e-3,), epochs=3, test="fashion-mnist-12k"),
         "convnet4-live": Race("convnet4", _CONVNET, (1e-3,), epochs=2, train_size=2000, test="fashion-mnist-12k"),
-        "convnet4": Race("convnet4", _CONVNET, (3e-4, 1e-3, 3e-3, 1e-2), epochs=5, seeds=5, lr_seeds=1),
+        "convnet4": Race("convnet4", _CONVNET, (3e-4, 1e-3, 3e-3, 1e-2), epochs=5, lr_seeds=1),
         "resnet8-live": _RESNET8,
         "resnet8-real-live": replace(_RESNET8, network="resnet8-real"),
     },
