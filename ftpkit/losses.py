@@ -220,7 +220,7 @@ LOSSES: dict[str, Loss] = Table(
                 _saturated_hinge_value,
                 _closed_saturated_hinge_derivative,
                 "max(0, 1 - max(t z, -1)), derivative -t where abs(z) <= 1",
-                "Hubara et al. 2016, arXiv:1602.02830 (the saturated straight-through estimator, as a layer loss)",
+                "Courbariaux et al. 2016, arXiv:1602.02830 (the saturated straight-through estimator, as a layer loss)",
                 _closed_saturated_hinge_fused,
                 borders=(-1.0, 1.0),
             ),
