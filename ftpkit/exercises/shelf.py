@@ -3,7 +3,9 @@
 from ..losses import Table
 from . import (
     blocks,
+    bounds,
     convnet,
+    flips,
     losses,
     minibatch,
     networks,
@@ -24,6 +26,8 @@ from .values import Said
 _SHELVES = (
     perceptron,
     search,
+    flips,
+    bounds,
     losses,
     minibatch,
     staircases,
