@@ -40,6 +40,9 @@ def test_the_table_shows_every_letter_with_its_sign_and_scale(drawn):
     g = np.abs(shown[2]).max() / np.abs(rows[2][:, unit]).max()
     for row, values in list(zip(shown, rows, strict=True))[4:]:
         np.testing.assert_allclose(row, g * values[:, unit], rtol=1e-12)
+    marks = [each for each in axes["passed"].lines if each.get_marker() == "+"]
+    plus = {tuple(place) for each in marks for place in each.get_xydata().astype(int).tolist()}
+    assert plus == {(i, row) for row, i in np.argwhere(shown > 0).tolist()}
     labels = [text.get_text() for text in axes["passed"].get_yticklabels()]
     assert labels[0] == f"z  ±{hidden.z[:, unit].abs().max():.2g}" and labels[1] == "h  ±1"
     (frame,) = axes["passed"].patches

@@ -49,6 +49,8 @@ def live(settings: Race, progress: Progress | None, layer: int, names: tuple[str
     for ax, (title, curve) in zip(axes, panels.items(), strict=True):
         for contestant, look in looks(settings.contestants).items():
             _curves(ax, [] if progress is None else progress.of(contestant), curve, look)
+        if progress is None:
+            ax.set_yticks([])  # numbers would speak of no curve
         ax.set_title(title, fontsize=10)
         ax.set_xlabel("batches", fontsize=9)
         ax.tick_params(labelsize=8)

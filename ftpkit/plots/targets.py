@@ -78,18 +78,22 @@ def sent_by(ax, hidden, sent, unit, example):
 def passed(ax, hidden, sent, unit, example):
     """A row for each of z, h, g, t, weight and what every rule sends; a column for each example.
 
-    Blue is positive, red negative, white 0; g, the weight and what is sent have one scale.
+    Blue with a plus is positive, red negative, white 0; g, the weight and what is sent have one scale.
     """
     rows = {"z": hidden.z, "h": hidden.h, "g": hidden.g, "t": hidden.t, "weight": hidden.weight, **sent}
     values = np.array([np.asarray(row)[:, unit] for row in rows.values()])
     top = np.abs(values).max(axis=1, keepdims=True)
     top[[2, *range(4, len(top))]] = top[[2, *range(4, len(top))]].max()
     ax.imshow(values / np.where(top > 0, top, 1), cmap="RdBu", vmin=-1.2, vmax=1.2, aspect="auto")
+    for deep, color in ((False, "0.35"), (True, "white")):
+        positive = np.argwhere((values > 0) & ((values > 0.6 * top) == deep))
+        ax.plot(*positive[:, ::-1].T, "+", color=color, markersize=3.5, markeredgewidth=0.8)
     names = [f"{name}  ±{most:.2g}" for name, most in zip(rows, top[:, 0], strict=True)]
     ax.set_yticks(range(len(rows)), names)
     ax.axhline(4.5, color="black", linewidth=0.8)
     ax.add_patch(_frame(example, 0, 1, len(rows)))
     _examples(ax, values.shape[1])
+    ax.set_xlabel("image;  plus: positive", fontsize=9)
 
 
 def differences(ax, differ, unit, example):
