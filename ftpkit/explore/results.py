@@ -53,11 +53,7 @@ class ResultsState(State):
 
     @T.validate("folders")
     def _paths(self, proposal):
-        folders = proposal["value"]
-        folders = [folders] if isinstance(folders, str | Path) else folders
-        if not isinstance(folders, Iterable) or not all(isinstance(folder, str | Path) for folder in folders):
-            raise T.TraitError(f"folders is a path or several, such as 'runs', not {proposal['value']!r}")
-        return tuple(map(str, folders))
+        return _as_folders(proposal["value"])
 
     @T.validate("setting")
     def _there(self, proposal):
@@ -71,9 +67,17 @@ class ResultsState(State):
         return setting and min(setting, max(len(settings_of(self)) - 1, 0))
 
 
+def _as_folders(folders) -> tuple[str, ...]:
+    paths = [folders] if isinstance(folders, str | Path) else folders
+    if not isinstance(paths, Iterable) or not all(isinstance(path, str | Path) for path in paths):
+        raise T.TraitError(f"folders is a path or several, such as 'runs', not {folders!r}")
+    return tuple(map(str, paths))
+
+
 def settings_of(state: ResultsState) -> list[str]:
     """The settings under which the row of a state was run, in words."""
-    return list(by_setting(survey(*state.folders)[0], state.row))
+    folders = _as_folders(state.folders)  # while a state is made, its setting may be looked at before they are
+    return list(by_setting(survey(*folders)[0], state.row))
 
 
 @dataclass(frozen=True, eq=False)
