@@ -19,9 +19,10 @@ import ipywidgets as W
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from ftpkit.explore.controls import Slider
+from ftpkit.explore.controls import Buttons, Slider
 
-CONTROLS = (W.Dropdown, W.ToggleButtons, W.BoundedIntText, W.BoundedFloatText, W.Checkbox, W.Text, W.SelectMultiple)
+CONTROLS = (Buttons, Slider, W.Dropdown, W.BoundedIntText, W.BoundedFloatText, W.Checkbox, W.Text)
+REFUSED = (W.IntSlider, W.FloatSlider, W.ToggleButtons, W.Play, W.Output, W.Image)
 IMAGE = re.compile(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]+)"')
 
 
@@ -33,7 +34,7 @@ def descendants(widget: W.Widget) -> Iterator[W.Widget]:
 
 def controls(demo) -> dict[str, W.Widget]:
     """Every control of a demo that has a value, by its name and kind."""
-    found = [widget for widget in descendants(demo.view) if isinstance(widget, (*CONTROLS, Slider))]
+    found = [widget for widget in descendants(demo.view) if isinstance(widget, CONTROLS)]
     return {f"{widget.description} ({type(widget).__name__})": widget for widget in found}
 
 
@@ -45,7 +46,9 @@ def positions(control: W.Widget, texts: tuple = ()) -> list:
     """The whole grid of a control; of a box for floats 21 places; of a line of text the `texts`."""
     if isinstance(control, W.Checkbox):
         return [False, True]
-    if isinstance(control, W.Dropdown | W.ToggleButtons):
+    if isinstance(control, Buttons):
+        return list(control.values)
+    if isinstance(control, W.Dropdown):
         return [value for _, value in control._options_full]
     if isinstance(control, W.BoundedIntText):
         return list(range(control.min, control.max + 1))
@@ -142,29 +145,48 @@ def names(demo) -> None:
     assert widgets and all(widget.description.strip() for widget in widgets), [w for w in widgets if not w.description]
     said = [(type(widget).__name__, widget.description) for widget in widgets]
     assert len(set(said)) == len(said), said
-    refused = [w for w in descendants(demo.view) if isinstance(w, W.IntSlider | W.FloatSlider | W.Play | W.Output)]
+    refused = [widget for widget in descendants(demo.view) if isinstance(widget, REFUSED)]
     assert not refused, f"nameless to a screen reader, or different at each run: {refused}"
 
 
-def latency(demo, texts: tuple = (), clock=time.perf_counter) -> tuple[float, float]:
-    """Median and largest seconds of an answer over the control grid (each control's first 40 places).
+def latency(demo, texts: tuple = (), clock=time.perf_counter) -> tuple[float, float, float]:
+    """Seconds of an answer over the control grid (each control's first 40 places): median, largest, silent.
 
-    clock: time.process_time leaves out what other processes take, for a demo that computes in one thread.
+    silent: the median again, of the seconds until the answer, or until the demo said that it was working. clock:
+    time.process_time leaves out what other processes take, for a demo that computes in one thread.
     """
-    taken = []
+    taken, heard = [], []
+    demo.status.observe(lambda change: heard.append(clock()) if "Working" in change["new"] else None, "value")
+    silent = []
     for control in controls(demo).values():
         for place in positions(control, texts)[:40]:
             if control.disabled or control.value == place:
                 continue
+            heard.clear()
             began = clock()
             control.value = place
             taken.append(clock() - began)
+            silent.append(heard[0] - began if heard else taken[-1])
         demo.reset.click()
-    return statistics.median(taken), max(taken)
+    demo.status.unobserve_all("value")
+    return statistics.median(taken), max(taken), statistics.median(silent)
+
+
+def quick(demo, texts: tuple = (), clock=time.process_time) -> None:
+    """The median answer comes within 200 ms, or word that it is coming does; and it comes within twice as long.
+
+    (Twice, because two tests on two cores that share their caches are slower than one reader.)
+    """
+    median, largest, silent = latency(demo, texts, clock)
+    print(f"{type(demo).__name__}: median {median:.3f} s, largest {largest:.3f} s, silent {silent:.3f} s")
+    assert silent <= 0.2 and median <= 0.4, (median, largest, silent)
 
 
 def leaks(demo, changes: int = 200, texts: tuple = ()) -> dict[str, int]:
-    """What `changes` changes in a row leave behind: figures, threads and observers more than after the first ten."""
+    """What `changes` changes in a row leave behind: figures, threads and observers more than after the first ten.
+
+    Observers of the state, and of every widget of the demo.
+    """
     moves = [(c, place) for c in controls(demo).values() for place in positions(c, texts) if not c.disabled]
 
     def move(count):
@@ -175,7 +197,9 @@ def leaks(demo, changes: int = 200, texts: tuple = ()) -> dict[str, int]:
     def counted():
         gc.collect()
         figures = sum(type(thing) is Figure for thing in gc.get_objects())
-        observers = sum(len(each) for kinds in demo.state._trait_notifiers.values() for each in kinds.values())
+        observed = [demo.state, *descendants(demo.view)]
+        kinds = [kind for each in observed for kinds in each._trait_notifiers.values() for kind in kinds.values()]
+        observers = sum(map(len, kinds))
         return {"figures": figures, "threads": threading.active_count(), "observers": observers}
 
     move(10)

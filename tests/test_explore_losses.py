@@ -3,7 +3,6 @@
 import itertools
 import math
 import pickle
-import time
 
 import closed_forms
 import drive
@@ -12,6 +11,7 @@ import pytest
 import torch
 import traitlets
 from hypothesis import given, settings
+from matplotlib.figure import Figure
 
 from ftpkit import LOSSES, RULES, Rule, Sign, Step
 from ftpkit.explore import LossExplorer, LossState
@@ -94,11 +94,19 @@ def test_random_walks(steps):
     assert drive.walk(LossExplorer(), steps, TEXTS) == 30
 
 
-def test_it_answers_quickly_and_leaves_nothing_behind():
-    demo = LossExplorer(loss=OWN)  # the steps rest; test_every_control... goes through them
-    median, largest = drive.latency(demo, TEXTS, clock=time.process_time)
-    assert 0 < median < 0.5 and largest < 2, (median, largest)  # seconds of the processor; the aim is 0.2
-    assert drive.leaks(demo, changes=30, texts=TEXTS) == {"figures": 0, "threads": 0, "observers": 0}
+def test_it_answers_quickly():
+    drive.quick(LossExplorer(loss=OWN), TEXTS)  # the steps rest; test_every_control... goes through them
+
+
+class Blank(LossExplorer):
+    """With an empty figure, where many changes are tried; figures are drawn over the whole grid, and in their tests."""
+
+    draw = staticmethod(lambda result: Figure(figsize=(0.1, 0.1)))
+
+
+@pytest.mark.parametrize(("demo", "changes"), [(Blank, 200), (LossExplorer, 20)])
+def test_nothing_is_left_behind(demo, changes):
+    assert drive.leaks(demo(loss=OWN), changes, TEXTS) == {"figures": 0, "threads": 0, "observers": 0}
 
 
 def test_choices_show_different_pictures():

@@ -270,7 +270,7 @@ def test_nothing_is_left_behind(demo, changes):
 
 def test_it_answers_quickly():
     demo = PerceptronPlayground()
-    median, largest = drive.latency(demo, clock=time.process_time)
+    drive.quick(demo)
     taken = []
     rng = np.random.default_rng(0)
     for _ in range(10):  # and to a point that is dragged among 40
@@ -278,8 +278,8 @@ def test_it_answers_quickly():
         began = time.process_time()
         demo.pad.points = points
         taken.append(time.process_time() - began)
-    print(f"median {median:.3f} s, largest {largest:.3f} s; 40 points: {np.median(taken):.3f} s, {max(taken):.3f} s")
-    assert median < 0.4 and np.median(taken) < 0.4, "below 0.2 s where nothing else runs"
+    print(f"40 points: median {np.median(taken):.3f} s, largest {max(taken):.3f} s")
+    assert np.median(taken) < 0.4, "below 0.2 s where nothing else runs"
 
 
 def press(demo, name):

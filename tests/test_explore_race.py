@@ -3,7 +3,6 @@
 import gc
 import html
 import re
-import statistics
 import threading
 import time
 import weakref
@@ -26,7 +25,7 @@ LONG = dict(rival1="sign:FTP-SH", rival2="relu", rival3="", seeds=5, epochs=5, i
 
 
 class Blank(RaceDemo):
-    """With an empty figure, where many changes are tried; figures are drawn over the whole grid, and in their tests."""
+    """With an empty figure, where many changes are tried; figures are drawn where seconds are counted."""
 
     draw = staticmethod(lambda result: Figure(figsize=(0.1, 0.1)))
 
@@ -147,7 +146,7 @@ def test_start_stop_and_what_is_shown_meanwhile():
     assert re.search(r"running, seed 1 of 5, \d+ of 5,000 batches", demo.compute().alt)
     alt = drive.alt(demo)
     until(lambda: drive.alt(demo) != alt)
-    layer = drive.controls(demo)["Flips and gradient (ToggleButtons)"]
+    layer = drive.controls(demo)["Flips and gradient (Buttons)"]
     layer.value = "last hidden layer"
     assert "in the last hidden layer" in drive.alt(demo)
     before = live.running().batches
@@ -370,20 +369,13 @@ def test_compute_from_changes_nothing_and_trains_nothing():
 
 
 def test_every_control_over_its_whole_grid_without_a_start():
-    """And quickly: the seconds of the processor from a control's change to the new picture."""
-    taken = []
-
-    class Timed(RaceDemo):
-        def refresh(self):
-            began = time.process_time()
-            super().refresh()
-            taken.append(time.process_time() - began)
-
-    demo = Timed()
-    assert drive.grid(demo) == 2 * 22 + 2 * 23 + 2 + 5 + 5 + 5 + 5 + 2 + 3
+    assert drive.grid(Blank()) == 2 * 22 + 2 * 23 + 2 + 5 + 5 + 5 + 5 + 2 + 3
     assert live.running() is None
-    print(f"median {statistics.median(taken):.3f} s, largest {max(taken):.3f} s of {len(taken)}")
-    assert statistics.median(taken) < 0.4, "below 0.2 s where nothing else runs"
+
+
+def test_it_answers_quickly():
+    """Every figure of the whole grid is drawn."""
+    drive.quick(RaceDemo())
 
 
 @settings(max_examples=1)
@@ -396,7 +388,7 @@ def test_after_a_race_the_controls_can_be_walked():
     demo = RaceDemo(**TINY)
     demo.run()
     drive.check(demo)
-    drive.controls(demo)["Flips and gradient (ToggleButtons)"].value = "last hidden layer"
+    drive.controls(demo)["Flips and gradient (Buttons)"].value = "last hidden layer"
     drive.check(demo)
     drive.controls(demo)["Epochs (BoundedIntText)"].value = 3
     drive.check(demo)

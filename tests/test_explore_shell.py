@@ -1,5 +1,6 @@
 """The shell of the demos and what drives them in tests: each thing that a demo must not do is planted, and found."""
 
+import time
 from dataclasses import dataclass
 
 import drive
@@ -76,8 +77,8 @@ def test_nothing_is_left_behind():
 
 
 def test_it_answers_quickly():
-    median, largest = drive.latency(PowerDemo())
-    assert 0 < median <= largest
+    median, largest, silent = drive.latency(PowerDemo())
+    assert 0 <= silent <= median <= largest and median > 0
 
 
 def test_control_and_state_follow_each_other():
@@ -92,6 +93,20 @@ def test_control_and_state_follow_each_other():
     assert demo.state.base == 9
     demo.reset.click()
     assert demo.state.base == 5
+
+
+def test_buttons_press_the_state_and_the_state_presses_buttons():
+    demo = PowerDemo(power=3)
+    row = drive.controls(demo)["Power (Buttons)"]
+    assert (row.labels, row.index, row.value) == (["one", "two", "three"], 2, 3)
+    row.set_state({"index": 0})  # as the browser says it
+    assert demo.state.power == 1 and "to the power of 1" in drive.alt(demo)
+    demo.state.power = 2
+    assert row.index == 1
+    for wrong in (4, "one"):
+        with pytest.raises(T.TraitError, match="Power: .* is none of"):
+            row.value = wrong
+    assert (row.index, row.value, demo.state.power) == (1, 2, 2)
 
 
 def test_a_question_comes_before_its_picture():
@@ -198,6 +213,17 @@ def test_a_demo_without_alt_text_turns_the_tests_red():
         Mute()
 
 
+class Unsaid(PowerDemo):
+    def refresh(self):
+        super().refresh()
+        self.picture.value = self.picture.value.replace(" alt=", " title=")
+
+
+def test_a_picture_without_alt_text_turns_the_tests_red():
+    with pytest.raises(ValueError, match="not enough values"):
+        drive.grid(Unsaid())
+
+
 class OneAlt(PowerDemo):
     def refresh(self):
         super().refresh()
@@ -221,17 +247,53 @@ class Unnameable(PowerDemo):
         return [*super().controls(), W.IntSlider(description="Base")]
 
 
-@pytest.mark.parametrize("kind", [Nameless, Unnameable])
+class Unpressed(PowerDemo):
+    def controls(self):
+        return [*super().controls(), W.ToggleButtons(options=[1, 2], description="Way")]
+
+
+@pytest.mark.parametrize("kind", [Nameless, Unnameable, Unpressed])
 def test_a_slider_without_a_name_turns_the_tests_red(kind):
     with pytest.raises(AssertionError):
         drive.grid(kind())
 
 
 class Leaking(PowerDemo):
+    kept = []
+
     def refresh(self):
         super().refresh()
         self.state.observe(lambda change: None)
+        self.kept.append(self.figure())
 
 
-def test_observers_that_pile_up_turn_the_tests_red():
-    assert drive.leaks(Leaking())["observers"] > 100
+class LeakingWidgets(PowerDemo):
+    def refresh(self):
+        super().refresh()
+        self.picture.observe(lambda change: None)
+
+
+def test_what_piles_up_turns_the_tests_red():
+    found = drive.leaks(Leaking(), changes=20)
+    assert found["observers"] > 10 and found["figures"] > 10
+    assert drive.leaks(LeakingWidgets(), changes=20)["observers"] > 10
+
+
+class Slow(PowerDemo):
+    def controls(self):
+        return [controls.buttons(self.state, "power", "Power", (1, 2, 3))]
+
+    @staticmethod
+    def compute_from(state):
+        time.sleep(0.25)
+        return PowerDemo.compute_from(state)
+
+
+class Mum(Slow):
+    SLOW = 100  # seconds before it would say that it works
+
+
+def test_a_slow_answer_without_a_word_turns_the_tests_red():
+    drive.quick(Slow(), clock=time.perf_counter)
+    with pytest.raises(AssertionError):
+        drive.quick(Mum(), clock=time.perf_counter)

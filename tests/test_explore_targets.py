@@ -207,9 +207,7 @@ def test_it_answers_quickly():
     for rule in RULES:
         demo.state.rule = rule  # once: a network is trained only once in a process
     demo.reset.click()
-    median, largest = drive.latency(demo, clock=time.process_time)
-    print(f"median {median:.3f} s, largest {largest:.3f} s")
-    assert median < 0.4, "below 0.2 s where nothing else runs"
+    drive.quick(demo)
 
 
 def test_it_says_that_it_works_while_a_network_is_trained(monkeypatch):

@@ -19,9 +19,9 @@ export default {
     range.type = "range";
     label.append(model.get("description") + " ", range);
     row.append(label, shown);
-    for (const each of [label, row]) {
-      each.style.cssText = "display: inline-flex; align-items: center; gap: 0.5em; margin: 1px";
-    }
+    for (const each of [label, row]) each.style.cssText = "display: inline-flex; align-items: center; gap: 0.5em";
+    [row.style.minHeight, row.style.margin] = ["28px", "2px"]; // as the boxes have them
+    shown.style.minWidth = "2em"; // so that nothing moves when a digit comes
     el.append(row);
     const draw = () => {
       for (const name of ["min", "max", "step", "value", "disabled"]) range[name] = model.get(name);
@@ -32,12 +32,84 @@ export default {
       model.set("value", Number(range.value));
       model.save_changes();
     });
-    range.addEventListener("keydown", (event) => event.stopPropagation());
+    range.dataset.lmSuppressShortcuts = "true"; // or the notebook takes the arrow keys
     model.on("change", draw);
     draw();
   },
 };
 """
+
+_FRAME = """
+export default {
+  initialize() {
+    const keep = ({ target }) => {
+      if (target.matches(".ftpkit-demo select")) target.dataset.lmSuppressShortcuts = "true";
+    };
+    document.addEventListener("focusin", keep);
+    return () => document.removeEventListener("focusin", keep);
+  },
+  render() {},
+};
+"""
+
+_FRAME_CSS = """
+.ftpkit-demo img { max-width: 100%; height: auto; }
+.ftpkit-demo [role="status"] { line-height: 1.4; }
+.ftpkit-demo [role="status"] > div { padding-left: 1.5em; text-indent: -1.5em; margin-bottom: 0.35em; }
+.ftpkit-demo :focus-visible:not(.mark) { outline: 2px solid var(--jp-brand-color1, #0072b2) !important; }
+[data-jp-theme-light="false"] .ftpkit-demo select { appearance: auto; background-image: none; padding-right: 0; }
+"""
+
+_BUTTONS = """
+export default {
+  render({ model, el }) {
+    const group = document.createElement("div");
+    const name = document.createElement("span");
+    name.textContent = model.get("description");
+    name.setAttribute("aria-hidden", "true"); // the group says it
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", model.get("description"));
+    group.append(name);
+    const buttons = model.get("labels").map((label, i) => {
+      const button = document.createElement("button");
+      [button.type, button.className, button.textContent] = ["button", "jupyter-button", label];
+      button.addEventListener("click", () => {
+        model.set("index", i);
+        model.save_changes();
+      });
+      group.append(button);
+      return button;
+    });
+    el.append(group);
+    const draw = () => {
+      buttons.forEach((button, i) => {
+        button.setAttribute("aria-pressed", i === model.get("index"));
+        button.classList.toggle("mod-active", i === model.get("index"));
+        button.disabled = model.get("disabled");
+      });
+    };
+    model.on("change", draw);
+    draw();
+  },
+};
+"""
+
+_BUTTONS_CSS = """
+.ftpkit-buttons [role="group"] { display: flex; flex-wrap: wrap; align-items: center; gap: 4px; margin-left: 2px; }
+.ftpkit-buttons button { padding: 0 10px; margin: 2px 0; }
+.ftpkit-buttons button[aria-pressed="true"] { box-shadow: inset 0 -3px currentColor; }
+"""
+
+
+class Frame(anywidget.AnyWidget):
+    """Makes the page fit for a demo that it is a part of; nothing of it is seen.
+
+    The arrow keys are those of the list that has the focus, not the notebook's. Pictures shrink with the window. What
+    is said has hanging lines. The place of the keyboard is easy to see. In a dark theme lists have the browser's own
+    arrow, since that of ipywidgets is black on black.
+    """
+
+    _esm, _css = _FRAME, _FRAME_CSS
 
 
 class Slider(anywidget.AnyWidget):
@@ -65,15 +137,60 @@ class Slider(anywidget.AnyWidget):
         return int(value) if value == int(value) else value
 
 
+class Buttons(anywidget.AnyWidget):
+    """A row of buttons, one of them pressed, which a screen reader can name: a group that says which one it is.
+
+    (The toggle buttons of ipywidgets say neither.) options: values, or pairs of a text and a value; value: one of them,
+    TraitError for any other. description: the name of the row. index: which is pressed, from 0.
+
+    >>> row = Buttons([("t = -1", -1), ("t = +1", 1)], description="Target", value=1)
+    >>> row.index = 0
+    >>> row.value
+    -1
+    """
+
+    _esm, _css = _BUTTONS, _BUTTONS_CSS
+    description = T.Unicode().tag(sync=True)
+    labels = T.List(T.Unicode()).tag(sync=True)
+    index = T.Int(0).tag(sync=True)
+    disabled = T.Bool(False).tag(sync=True)
+    value = T.Any()
+
+    def __init__(self, options: Iterable = (), **traits):
+        pairs = [each if isinstance(each, tuple) else (str(each), each) for each in options]
+        self.values = tuple(value for _, value in pairs)
+        traits.setdefault("value", self.values[0] if pairs else None)
+        super().__init__(labels=[text for text, _ in pairs], **traits)
+        self.add_class("ftpkit-buttons")
+
+    @T.validate("value")
+    def _among(self, proposal):
+        if proposal["value"] not in self.values:
+            raise T.TraitError(f"{self.description}: {proposal['value']!r} is none of {self.values}")
+        return proposal["value"]
+
+    @T.observe("value")
+    def _press(self, change):
+        self.index = self.values.index(change["new"])
+
+    @T.observe("index")
+    def _pressed(self, change):
+        self.value = self.values[change["new"]]
+
+
+def row(*widgets: W.Widget) -> W.HBox:
+    """Controls side by side, in several lines where they are too many for one."""
+    return W.HBox(widgets, layout={"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 6px"})
+
+
 def choice(state: T.HasTraits, name: str, description: str, options: Iterable) -> W.Dropdown:
     """A list to choose from, for many options or long ones. options: values, or pairs of a text and a value."""
     return _follow(state, name, W.Dropdown(options=list(options), description=description, **_LABEL))
 
 
-def buttons(state: T.HasTraits, name: str, description: str, options: Iterable) -> W.ToggleButtons:
-    """A row of buttons, one of them pressed, for a few short options."""
-    wide = {"button_width": "auto", "description_width": "initial"}
-    return _follow(state, name, W.ToggleButtons(options=list(options), description=description, style=wide))
+def buttons(state: T.HasTraits, name: str, description: str, options: Iterable) -> Buttons:
+    """A row of buttons, one of them pressed, for a few short options: values, or pairs of a text and a value."""
+    return _follow(state, name, Buttons(options, description=description))
 
 
 def number(state: T.HasTraits, name: str, description: str) -> W.BoundedIntText | W.BoundedFloatText:

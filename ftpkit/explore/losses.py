@@ -150,8 +150,7 @@ class LossExplorer(Demo):
     numbers, ``demo.figure()`` the figure and ``demo.rule`` the `Rule` of the loss that is shown, ready for
     ``Sign(demo.rule)``; its name is also a contestant's, ``f"sign:{demo.rule.name}"``. Keyword arguments are the state
     to begin with. Keys: Tab goes from control to control; in the line for an own formula Enter draws it; Space presses
-    a button, and opens the list of losses for the arrow keys and Enter (on the closed list JupyterLab takes the arrow
-    keys for itself); in the boxes and on the sliders the arrow keys count.
+    a button, and opens the list of losses; in the list, in the boxes and on the sliders the arrow keys count.
 
     >>> demo = LossExplorer(loss="Hinge")
     >>> demo.state.t = -1
@@ -198,7 +197,7 @@ class LossExplorer(Demo):
             placeholder="such as max(0, 1 - t*z)**2, then Enter",
             continuous_update=False,
             style={"description_width": "initial"},
-            layout={"width": "34em"},
+            layout={"width": "30em"},
         )
         self.formula.observe(self._typed, "value")
         self.a = [controls.number(state, "a", "Parameter a"), controls.slider(state, "a", "Parameter a", step=0.25)]
@@ -206,13 +205,12 @@ class LossExplorer(Demo):
         self.t = controls.buttons(state, "t", "Target", [("t = -1", -1), ("t = +1", 1)])
         self.steps = controls.number(state, "steps", "Steps k")
         self.slider = controls.slider(state, "steps", "Steps k")
-        wrap = {"flex_flow": "row wrap"}
         return [
             self.loss,
-            W.HBox([self.formula, *self.a], layout=wrap),
+            controls.row(self.formula, *self.a),
             self.activation,
             self.t,
-            W.HBox([self.steps, self.slider], layout=wrap),
+            controls.row(self.steps, self.slider),
         ]
 
     def refresh(self) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..perceptron import Course, Novikoff
 from ..plots.playground import LINES, playground
 from ..separability import Certificate, Verdict
-from .controls import button, buttons, check, number, slider
+from .controls import button, buttons, check, number, row, slider
 from .one_unit import (
     DRAWN,
     MOST_STEPS,
@@ -157,14 +157,13 @@ class PerceptronPlayground(Demo):
             check(state, "widest", "Maximum-margin line"),
         ]
         for each in lines:
-            each.layout.width, each.layout.margin = "auto", "0 12px 0 0"
+            each.layout.width = "auto"
         costs = buttons(state, "C", "C of the SVM", [(f"{C:g}", C) for C in COSTS])
         turn = button("Reverse the order", "The same points, the last one first", self._reverse)
-        wrap = {"flex_flow": "row wrap"}
         return [
-            W.HBox([self.sets, turn], layout=wrap),
-            W.HBox([*lines, costs], layout=wrap),
-            W.HBox([*moves, *self.steps], layout=wrap),
+            row(self.sets, turn),
+            row(*lines, costs),
+            row(*moves, *self.steps),
         ]
 
     def stage(self):

@@ -127,7 +127,8 @@ export default {
       chosen = Math.max(0, Math.min(chosen, points().length - 1));
       while (marks.length > points().length) marks.pop().remove();
       while (marks.length < points().length) {
-        const mark = made(above, "g", { class: "mark", role: "button" });
+        const own = { "data-lm-suppress-shortcuts": "true" }; // or the notebook takes A for a new cell
+        const mark = made(above, "g", { class: "mark", role: "button", ...own });
         made(mark, "circle", { class: "halo", r: 1.8 * SIZE });
         made(mark, "circle", { class: "plus", r: SIZE, stroke: "black", "stroke-width": 0.02 });
         const square = { x: -SIZE, y: -SIZE, width: 2 * SIZE, height: 2 * SIZE };
@@ -185,7 +186,6 @@ export default {
 
     plane.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      event.stopPropagation(); // or the notebook takes A for a new cell
       const [key, n, by] = [event.key.toLowerCase(), points().length, event.shiftKey ? 0.5 : 0.1];
       const goes = { "]": chosen + 1, pagedown: chosen + 1, "[": chosen - 1, pageup: chosen - 1, home: 0, end: n - 1 };
       if (MOVES[event.key]) {
@@ -200,7 +200,10 @@ export default {
       event.preventDefault();
     });
 
-    model.on("change:points", draw);
+    model.on("change:points", () => {
+      say(""); // whoever changed them says what there is to say
+      draw();
+    });
     model.on("change:lines", drawLines);
     drawLines();
     draw();

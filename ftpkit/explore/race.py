@@ -16,7 +16,7 @@ from ..plots import live as pictures
 from ..race import Race, check
 from ..rules import Rule
 from ..standings import Progress, said
-from .controls import button, buttons, choice, number
+from .controls import button, buttons, choice, number, row
 from .rivals import RivalList, add
 from .shell import Demo, State, Try
 from .standing import LAYERS, Standing
@@ -152,13 +152,14 @@ class RaceDemo(Demo):
             choice(state, "images", "Images", [(f"{n:,}", n) for n in state.traits()["images"].values]),
             choice(state, "lr", "Learning rate", [(f"{rate:g}", rate) for rate in RATES]),
         ]
+        for each, width in zip(self.settings[-2:], ("11em", "14em"), strict=True):
+            each.layout.width = width
         actions = [
             button("Start", "Train all rivals, in the background", self._press_start),
             button("Stop", "End the race after the batch under way", self.stop),
             buttons(state, "layer", "Flips and gradient", LAYERS),
         ]
-        rows = (self.settings[:4], self.settings[4:], actions)
-        return [W.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows]
+        return [row(*each) for each in (self.settings[:4], self.settings[4:], actions)]
 
     # What is shown
 
@@ -189,7 +190,8 @@ class RaceDemo(Demo):
 
     def refresh(self):
         with self.state.lock:
-            self._took = 0.0  # a race says by itself that it is under way
+            if self.state.progress is not None and self.state.progress.phase == "running":
+                self._took = 0.0  # a race says by itself that it is under way
             super().refresh()
             result = self.compute()
             self.table.value = result.html

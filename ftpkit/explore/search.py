@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ..plots.stepper import stepper
 from ..search import Evaluator, Problem, case
 from ..search.steps import METHODS, Course, Position, Unit, course, flipped_by_hand, unit_names, units
-from .controls import button, buttons, choice, number, slider
+from .controls import button, buttons, choice, number, row, slider
 from .shell import Demo, State, Try
 
 # name -> the cell and seed of a case, and the widths of the hidden layers
@@ -169,10 +169,10 @@ class SearchStepper(Demo):
             button("Take back flips", "All targets as the search has them", self._take_back),
         ]
         return [
-            W.HBox([choice(state, "problem", "Problem", PROBLEMS), number(state, "seed", "Random start")]),
+            row(choice(state, "problem", "Problem", PROBLEMS), number(state, "seed", "Random start")),
             buttons(state, "method", "Search", METHODS),
-            W.HBox([*moves, *self.steps], layout={"flex_flow": "row wrap"}),
-            W.HBox([self.unit, self.instance, *hand], layout={"flex_flow": "row wrap"}),
+            row(*moves, *self.steps),
+            row(self.unit, self.instance, *hand),
         ]
 
     @staticmethod

@@ -12,7 +12,7 @@ import traitlets as T
 from matplotlib.figure import Figure
 
 from ..plots import Picture
-from .controls import button
+from .controls import Frame, button, row
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ class Demo:
         self.tries = [button(f"Try: {each.name}", each.question, self._ask_for(each)) for each in self.TRIES]
         self.view = W.VBox(
             [
+                Frame(),
                 *self.controls(),
-                W.HBox([self.reset, *self.tries, self.look], layout={"flex_flow": "row wrap"}),
+                row(self.reset, *self.tries, self.look),
                 self.question,
                 self.status,
                 self.stage(),
@@ -149,8 +150,8 @@ class Demo:
             self.say(f"{type(error).__name__}: {error}")
             raise
         self.picture.value = picture._repr_mimebundle_()["text/html"]
-        rows = (f"{html.escape(key)}: <b>{html.escape(value)}</b>" for key, value in self.numbers(result).items())
-        self.text.value = f'<div role="status">{"<br>".join(rows)}</div>'
+        lines = (f"{html.escape(key)}: <b>{html.escape(value)}</b>" for key, value in self.numbers(result).items())
+        self.text.value = f'<div role="status">{"".join(f"<div>{line}</div>" for line in lines)}</div>'
         self.say("")
         self._took = time.perf_counter() - began
 

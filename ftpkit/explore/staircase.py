@@ -114,7 +114,7 @@ class StaircaseExplorer(Demo):
         self.form = controls.buttons(state, "form", "Form", FORMS)
         self.layer = controls.choice(state, "layer", "Layer", LAYERS)
         self.layer.layout.width = "25em"
-        return [W.HBox(self.steps), self.range, self.rule, self.form, self.layer]
+        return [controls.row(*self.steps), self.range, self.rule, self.form, self.layer]
 
     @staticmethod
     def compute_from(state: StaircaseState) -> Laid:

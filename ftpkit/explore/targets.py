@@ -18,7 +18,7 @@ from ..models import MLP
 from ..plots.targets import target_panels
 from ..rules import RULES, Rule
 from ..targets import HEURISTICS, Effect, Hidden, disagreement, look
-from .controls import buttons, choice, number, slider
+from .controls import buttons, choice, number, row, slider
 from .shell import Demo, State, Try
 
 UNITS, LAYERS, IMAGES = 20, 3, 32
@@ -191,14 +191,16 @@ class TargetExplorer(Demo):
     def controls(self) -> list[W.Widget]:
         state = self.state
         networks = [("not trained", 0), (f"after {TRAINED} steps", TRAINED)]
-        wrap = {"layout": {"flex_flow": "row wrap", "align_items": "center"}}
         rules = {"rule": "Its rule", "first": "Compare", "second": "with"}
+        lists = [choice(state, name, said, RULES) for name, said in rules.items()]
+        for each in lists:
+            each.layout.width = "16em"
         unit = [number(state, "unit", "Unit"), slider(state, "unit", "Through all units")]
         return [
             buttons(state, "steps", "Network", networks),
-            W.HBox([choice(state, name, said, RULES) for name, said in rules.items()], **wrap),
+            row(*lists),
             buttons(state, "layer", "Layer", (1, 2, 3)),
-            W.HBox([*unit, number(state, "image", "Image")], **wrap),
+            row(*unit, number(state, "image", "Image")),
         ]
 
     def refresh(self) -> None:
