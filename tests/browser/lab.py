@@ -15,6 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -23,7 +24,15 @@ SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # every cell is in the page
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-DARK = {"@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Dark"}}
+DEMOS = (
+    "PerceptronPlayground",
+    "SearchStepper",
+    "LossExplorer",
+    "TargetExplorer",
+    "RaceDemo",
+    "StaircaseExplorer",
+    "ResultsExplorer",
+)
 HOW = "apt install chromium, or .venv/bin/python -m playwright install chromium, or name one in FTPKIT_BROWSER"
 
 
@@ -68,6 +77,16 @@ class Server:
                     raise RuntimeError(f"JupyterLab did not start:\n{(self.folder / 'log').read_text()}") from None
                 time.sleep(0.2)
 
+    def write(self, name: str, *sources: str) -> None:
+        """Put a notebook of these code cells beside the others."""
+        cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), self.folder / "notebooks" / name)
+
+    def write_demos(self, name: str = "demos.ipynb") -> None:
+        """A notebook that has all seven demos and nothing else, so that they are there in seconds."""
+        self.write(name, *(f"from ftpkit.explore import {demo}\n\n{demo}()" for demo in DEMOS))
+
     def close(self) -> None:
         self.process.terminate()
         try:
@@ -78,19 +97,28 @@ class Server:
 
 
 class Book:
-    """A notebook in the browser. classic: in Notebook 7 instead of JupyterLab."""
+    """A notebook in the browser. classic: in Notebook 7 instead of JupyterLab.
+
+    abroad: what the page wanted from any other place than the server.
+    """
 
     def __init__(self, browser: Browser, server: Server, name: str, classic: bool = False):
         self.page: Page = browser.new_page(viewport={"width": 1300, "height": 1400})
         self.page.set_default_timeout(60_000)
+        self.abroad: list[str] = []
+        self.page.on("request", lambda each: self._note(each.url, server.url))
         place = "notebooks/" if classic else "lab/tree/"
         reset = "" if classic else "reset&"
         self.classic = classic
         self.page.goto(f"{server.url}/{place}notebooks/{name}?{reset}token={server.token}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
-        self._idle()
+        self.idle()
 
-    def _idle(self, seconds: float = 150) -> None:
+    def _note(self, url: str, home: str) -> None:
+        if not url.startswith((home, home.replace("http", "ws", 1), "data:", "blob:")):
+            self.abroad.append(url)
+
+    def idle(self, seconds: float = 150) -> None:
         """Wait until the kernel has been idle for a while."""
         quiet, end = 0, time.monotonic() + seconds
         while quiet < 4:
@@ -104,13 +132,30 @@ class Book:
             self.page.wait_for_timeout(250)
 
     def run_all(self, seconds: float = 150) -> "Book":
-        """Run All Cells, from the menu; an error in any cell fails."""
+        """Run All Cells, from the menu; an error in any cell fails, and a cell that was not run."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         self.page.wait_for_timeout(500)
-        self._idle(seconds)
-        errors = self.page.locator('[data-mime-type="application/vnd.jupyter.error"]')
+        self.idle(seconds)
+        shown = self.page.locator('[data-mime-type="application/vnd.jupyter.stderr"]')
+        errors = shown.filter(has_text="Traceback (most recent call last)")
         assert errors.count() == 0, errors.first.inner_text()
+        assert self.page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[ ]").count() == 0, "cells were not run"
+        return self
+
+    def theme(self, name: str) -> "Book":
+        """Another theme, Light or Dark, from the menu; it is that of the server's later pages as well."""
+        self.page.get_by_role("menuitem", name="Settings", exact=True).click()
+        self.page.locator(".lm-Menu-item", has_text="Theme").first.hover()
+        self.page.get_by_role("menuitem", name=f"JupyterLab {name}", exact=True).click()
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", f"JupyterLab {name}")
+        self.page.wait_for_timeout(1000)  # the stylesheet comes after the attribute
+        return self
+
+    def width(self, pixels: int) -> "Book":
+        """Another width of the window."""
+        self.page.set_viewport_size({"width": pixels, "height": 1400})
+        self.page.wait_for_timeout(500)
         return self
 
     def demo(self, name: str) -> "OnPage":
@@ -163,8 +208,14 @@ class OnPage:
         return self.alt
 
     def violations(self) -> list[str]:
-        """What axe-core calls serious or critical in the demo's area."""
-        found = Axe().run(self.page, context=f".ftpkit-{self.name}").response["violations"]
+        """What axe-core calls serious or critical in the demo's area.
+
+        JupyterLab's body has no height, so that axe takes all text in it for hidden, and says nothing of its colours.
+        """
+        self.page.evaluate("document.body.style.height = '100vh'")
+        response = Axe().run(self.page, context=f".ftpkit-{self.name}").response
+        found, passed = response["violations"], response["passes"]
+        assert "color-contrast" in {each["id"] for each in (*found, *passed)}, "axe has seen no text"
         return [
             f"{each['impact']}: {each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes'][:3]]}"
             for each in found
