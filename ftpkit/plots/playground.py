@@ -28,7 +28,8 @@ def playground(X, t, lines, wrong, verdict, lengths, step, theorem, title):
     left, right = fig.add_axes([0.055, 0.22, 0.45, 0.69]), fig.add_axes([0.59, 0.22, 0.4, 0.69])
     _plane(left, X, t, lines, wrong, verdict)
     handles = [h for h in left.get_legend_handles_labels()[0] if len(h.get_xdata())]
-    fig.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=9, handlelength=2.6)
+    look = {"frameon": False, "fontsize": 9, "handlelength": 2.6, "labelspacing": 0.9}
+    fig.legend(handles=handles, loc="lower center", ncols=3, **look)
     _lengths(right, lengths, step, theorem)
     return fig
 

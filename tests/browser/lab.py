@@ -223,4 +223,6 @@ class OnPage:
         ]
 
     def screenshot(self, path: str | Path) -> None:
+        self.page.mouse.move(0, 0)  # no button lights up beneath it
+        self.page.wait_for_timeout(300)
         self.area.screenshot(path=path)
