@@ -194,7 +194,7 @@ class LossExplorer(Demo):
         self.formula = W.Text(
             self._shown(),
             description="Own formula L(z, t)",
-            placeholder="such as max(0, 1 - t*z)**2, then Enter",
+            placeholder="max(0, 1 - t*z)**2, then Enter",
             continuous_update=False,
             style={"description_width": "initial"},
             layout={"width": "30em"},
