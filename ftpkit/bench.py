@@ -11,11 +11,13 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from . import race
 from .activations import QuantReLU, SaturatedReLU, Sign, Step
 from .batches import Batches
 from .cost import cost, saved_bytes
@@ -72,8 +74,13 @@ def ratio(seconds: dict[str, list[float]], name: str, to: str = "nn.ReLU") -> st
     >>> ratio({"a": [1.0, 2.0, 1.0], "b": [1.5, 2.0, 1.2]}, "b", to="a")
     '1.20 (1.00-1.50)'
     """
-    ratios = [ours / theirs for ours, theirs in zip(seconds[name], seconds[to], strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+    median, low, high = _ratios(seconds, name, to)
+    return f"{median:.2f} ({low:.2f}-{high:.2f})"
+
+
+def _ratios(seconds: dict[str, list[float]], name: str, to: str = "nn.ReLU") -> list[float]:
+    found = [ours / theirs for ours, theirs in zip(seconds[name], seconds[to], strict=True)]
+    return [round(value, 4) for value in (statistics.median(found), min(found), max(found))]
 
 
 def _activation_timer(make, shape: tuple[int, ...], device: torch.device, repeats: int) -> Callable[[], float]:
@@ -169,6 +176,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of the networks (default float32)")
     parser.add_argument("--channels-last", action="store_true", help="the networks' memory format")
     parser.add_argument("--compile", default="no", choices=COMPILE_MODES, help="the networks (default no); not packed")
+    parser.add_argument("--out", type=Path, help="JSON file to write all ratios to: median, smallest, largest")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -177,7 +185,8 @@ def main(args: argparse.Namespace) -> int:
     device = torch.device(args.device)
     rounds = args.rounds or (3 if args.quick else 7)
     print(_machine(device))
-    _bench_activations(QUICK_SHAPE if args.quick else SHAPE, 3 * rounds, device)
+    found = {"machine": _machine(device), "rounds": rounds, "networks": {}}
+    found["activations"] = _bench_activations(QUICK_SHAPE if args.quick else SHAPE, 3 * rounds, device)
 
     steps = 2 if args.quick else 20  # Training looks at every twentieth step whether all numbers are finite
     options = {"precision": args.precision, "channels_last": args.channels_last, "compile": args.compile}
@@ -185,11 +194,14 @@ def main(args: argparse.Namespace) -> int:
         batch = args.batch or (8 if args.quick else batch if device.type == "cpu" else 256)
         said = ", ".join(f"{key} {value}" for key, value in options.items() if value not in ("float32", False, "no"))
         print(f"\n{network} on 3x32x32, {steps} training steps, batch {batch}, {said or 'float32'}; {rounds} rounds")
-        _bench_network(build, _random_batches(batch, steps, device), rounds, options, device)
+        measured = _bench_network(build, _random_batches(batch, steps, device), rounds, options, device)
+        found["networks"][network] = {"batch": batch} | measured
+    if args.out:
+        race.write(args.out, found)
     return 0
 
 
-def _bench_activations(shape: tuple[int, ...], rounds: int, device: torch.device) -> None:
+def _bench_activations(shape: tuple[int, ...], rounds: int, device: torch.device) -> dict[str, list[float]]:
     print(f"\nOne activation, forward + backward on {shape}, float32; {rounds} rounds: median ratio (min-max)")
     repeats = 2 if device.type == "cpu" else 50
     timers = {name: _activation_timer(make, shape, device, repeats) for name, make in ACTIVATIONS.items()}
@@ -200,9 +212,10 @@ def _bench_activations(shape: tuple[int, ...], rounds: int, device: torch.device
         counted = f"{c.forward}+{c.backward}", f"{c.bytes_moved:g}", f"{c.saved_bytes:g}"
         rows.append((name, *counted, ratio(seconds, name)))
     _print_table(rows)
+    return {name: _ratios(seconds, name) for name in ACTIVATIONS}
 
 
-def _bench_network(build, batches: Batches, rounds: int, options: dict, device: torch.device) -> None:
+def _bench_network(build, batches: Batches, rounds: int, options: dict, device: torch.device) -> dict[str, dict]:
     """Saved bytes are those of float32 without options; data: the share of an epoch that waits for batches."""
     steps, size = len(batches), batches.batch_size
     names = [name for name in IN_NETWORKS if options["compile"] == "no" or not name.endswith(PACKED)]
@@ -219,6 +232,7 @@ def _bench_network(build, batches: Batches, rounds: int, options: dict, device: 
             row += (f"{100 * record['data_seconds'] / record['seconds']:.1f} %",)
         rows.append(row + ("",) * (len(rows[0]) - len(row)))
     _print_table(rows)
+    return {"step": {name: _ratios(seconds, name) for name in seconds}, "saved_bytes": saved}
 
 
 def _machine(device: torch.device) -> str:

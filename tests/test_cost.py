@@ -1,6 +1,7 @@
 """What activations cost, counted: passes over memory, bytes per element, and what is kept for the backward pass."""
 
 import argparse
+import json
 import re
 
 import pytest
@@ -162,6 +163,16 @@ def run_tiny(capsys, monkeypatch):
         return capsys.readouterr().out
 
     return run
+
+
+def test_the_command_writes_what_it_measured(run_tiny, tmp_path):
+    printed = run_tiny("--out", str(tmp_path / "bench.json"))
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert found["machine"] in printed and found["activations"]["nn.ReLU"] == [1.0, 1.0, 1.0]
+    network = found["networks"]["tiny MLP"]
+    assert (network["batch"], network["saved_bytes"]["nn.ReLU"]) == (2, 32 + 80)
+    for name, (median, low, high) in (network["step"] | found["activations"]).items():
+        assert 0 < low <= median <= high and f"{median:.2f} ({low:.2f}-{high:.2f})" in printed, name
 
 
 def test_the_command_prints_every_table(run_tiny):
