@@ -20,17 +20,28 @@ def path() -> Path:
 def keep_progress() -> Said:
     """Keep from now on which exercises you have solved, in one small file that never leaves this machine.
 
-    Raises OSError where the file cannot be written.
+    A file that is there and is no such record stays as it is. Raises OSError where the file cannot be written.
     """
     if not path().exists():
         _write({})
+    if _read() is None:
+        return _not_ours()
     return Said(f"Your progress is kept in {path().name} from now on; `forget_progress()` deletes the file.")
 
 
 def forget_progress() -> Said:
-    """Delete the file, and keep nothing from now on."""
+    """Delete the file, and keep nothing from now on; a file that is no record of progress stays as it is."""
+    if path().exists() and _read() is None:
+        return _not_ours()
     path().unlink(missing_ok=True)
     return Said("Nothing is kept from now on; `keep_progress()` begins anew.")
+
+
+def _not_ours() -> Said:
+    return Said(
+        f"{path().name} holds no progress that can be read, and was left as it is: move it away, or name another file "
+        "in the environment variable FTPKIT_PROGRESS."
+    )
 
 
 def summary(exercises: dict) -> Said:
@@ -39,7 +50,7 @@ def summary(exercises: dict) -> Said:
         return Said("Nothing is kept. `keep_progress()` keeps which exercises you have solved, in a file of yours.")
     kept = _read()
     if kept is None:
-        return Said(f"{path().name} cannot be read; it was left as it is. `forget_progress()` deletes it.")
+        return _not_ours()
     lines = []
     for notebook in sorted({each.notebook for each in exercises.values()}):
         states = {
