@@ -4,6 +4,7 @@ from ..losses import Table
 from . import (
     blocks,
     bounds,
+    capacity,
     convnet,
     flips,
     losses,
@@ -17,6 +18,7 @@ from . import (
     search,
     seeds,
     staircases,
+    steps,
     table,
 )
 from .card import Exercise
@@ -25,6 +27,8 @@ from .values import Said
 # from notebook 01 to 08
 _SHELVES = (
     perceptron,
+    steps,
+    capacity,
     search,
     flips,
     bounds,
