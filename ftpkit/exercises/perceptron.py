@@ -16,10 +16,7 @@ _COURSE_SLIPS = {
     ("a", (2, 3, 1)): "After a: that is x itself. It is added to the weights, it does not replace them.",
     ("b", (3, 2, 1)): "After b: z is exactly 0. The output is right, but what does the rule say about t z = 0?",
     ("b", (2, 3, 2)): "After b: x was added. For t = -1 the rule adds t x, that is -x.",
-    (
-        "b",
-        (2, -2, -1),
-    ): "After b: that is the change applied to the weights from before a. They go on from those after a.",
+    ("b", (2, -2, -1)): "After b: that goes on from the weights before a. Begin with those after a.",
     ("b", (4, 1, 1)): "After b: the bias is a weight like the others, and its input is 1.",
     ("c", (5, -1, 1)): "After c: t z = 4 - 2 + 0 is positive. Does the rule change anything then?",
     ("c", (3, 3, -1)): "After c: t is +1, and t z = 4 - 2 + 0 is positive. Is that a mistake?",

@@ -342,7 +342,7 @@ _MEAN = Exercise(
     ),
     explanation=(
         "Weights that stay right for many examples count often, those that are soon undone count little. Freund and "
-        "Schapire proposed it as a cheap form of their voted perceptron. It needs no step size and no second run."
+        "Schapire proposed it as a cheap form of their voted perceptron. Only the number of passes is to be chosen."
     ),
 )
 
