@@ -9,7 +9,12 @@ from urllib.parse import unquote
 import hygiene
 
 LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s]+)\)")
-IDENTIFIER = re.compile(r"arXiv:(?P<arxiv>\d{4}\.\d{4,5})|doi:10\.\d{4,}/\S+|ISBN [\d-]{10,}")
+IDENTIFIER = re.compile(r"arXiv:(?P<arxiv>\d{4}\.\d{4,5})|doi:10\.\d{4,}/\S+|OpenReview:[\w-]{8,}|ISBN [\d-]{10,}")
+ADDRESSES = {
+    "arXiv:": "https://arxiv.org/abs/",
+    "doi:": "https://doi.org/",
+    "OpenReview:": "https://openreview.net/forum?id=",
+}
 _NAME = r"[A-Z][a-zà-ÿ]+(?:-[A-Z][a-z]+)?"
 _AUTHORS = rf"{_NAME}(?:(?:, {_NAME})*,? and {_NAME}| et al\.)?"
 _VENUE = r"(?:ICLR|ICML|NeurIPS|NIPS|CVPR|ICCV|ECCV|JMLR)"
@@ -72,7 +77,9 @@ def bad_citations(path: Path) -> list[str]:
             if identifier["arxiv"] and not _fits(identifier["arxiv"], year):
                 wrong.append(f"{path.name}: {who} {year} is given {identifier[0]}, which is of another time")
         elif (who, year) not in known:
-            wrong.append(f"{path.name}: {who} {year} has no identifier: add [arXiv:…](…), [doi:…](…) or ISBN behind it")
+            wrong.append(
+                f"{path.name}: {who} {year} has no identifier: add [arXiv:…](…), [doi:…](…), [OpenReview:…](…) or ISBN"
+            )
     return wrong + [complaint for piece in texts(path) for complaint in _bad_addresses(path, piece)]
 
 
@@ -84,7 +91,7 @@ def _fits(arxiv: str, year: int) -> bool:
 def _bad_addresses(path: Path, piece: str) -> list[str]:
     wrong = []
     for match in LINK.finditer(piece):
-        for kind, address in (("arXiv:", "https://arxiv.org/abs/"), ("doi:", "https://doi.org/")):
+        for kind, address in ADDRESSES.items():
             if match["words"].startswith(kind) and match["target"] != address + match["words"].removeprefix(kind):
                 wrong.append(f"{path.name}: [{match['words']}] leads to {match['target']}")
     bare = [m[0] for m in IDENTIFIER.finditer(LINK.sub("", piece)) if not m[0].startswith("ISBN")]
