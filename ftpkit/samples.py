@@ -97,14 +97,35 @@ def _hardened() -> Samples:
 def _searched() -> Samples:
     """Of the methods that tried every case. A seed stands for one case of each kind."""
     result = tally.load()
-    solved: dict[str, dict[int, list[bool]]] = {}
-    for r in tally.records(result):
-        solved.setdefault(r["method"], {}).setdefault(r["seed"], []).append(r["solved"])
     return {
-        method: 100 * np.array([np.mean(by_seed[seed]) for seed in sorted(by_seed)])
-        for method, by_seed in solved.items()
-        if all(len(cases) == len(result["cells"]) for cases in by_seed.values())
+        method: 100 * np.array([np.mean(solved) for solved in by_seed])
+        for method, by_seed in _solved(result).items()
+        if all(len(solved) == len(result["cells"]) for solved in by_seed)
     }
+
+
+def _variants() -> Samples:
+    """Of Algorithm 1 with other rules and choices, all on the same four kinds of planted teachers."""
+    return {
+        method.removeprefix("A1: "): 100 * np.mean(by_seed, axis=1)
+        for method, by_seed in _solved(tally.load()).items()
+        if method.startswith("A1: ")
+    }
+
+
+def _solved(result: dict) -> dict[str, list[list[bool]]]:
+    """For each method, in the order of the seeds: which cases of that seed it solved."""
+    found: dict[str, dict[int, list[bool]]] = {}
+    for r in tally.records(result):
+        found.setdefault(r["method"], {}).setdefault(r["seed"], []).append(r["solved"])
+    return {method: [by_seed[seed] for seed in sorted(by_seed)] for method, by_seed in found.items()}
+
+
+def _moons() -> Samples:
+    """Training errors on twenty sets of two moons, of the methods that tried every case."""
+    methods = _searched()
+    runs = [r for r in tally.records(tally.load()) if r["cell"] == "two moons m=20" and r["method"] in methods]
+    return _by_seed((r["method"], r["errors"]) for r in sorted(runs, key=lambda r: r["seed"]))
 
 
 _FLIPS = "% of the outputs that flip in an epoch"
@@ -133,6 +154,8 @@ EXPERIMENTS: Mapping[str, Experiment] = Table(
         "stream": Experiment(_stream, "skips", 10, "log10 of the gradient relative to the last block", compared=False),
         "hardened": Experiment(_hardened, "skips", 10),
         "search": Experiment(_searched, "search", 60, "% of cases solved"),
+        "variants": Experiment(_variants, "search", 60, "% of cases solved"),
+        "moons-live": Experiment(_moons, "search", 60, "training errors", compared=False),
     },
     kind="experiment",
 )

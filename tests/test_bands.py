@@ -9,6 +9,7 @@ import pytest
 from ftpkit import bands, paired, race
 from ftpkit.losses import UnknownName
 from ftpkit.samples import EXPERIMENTS, Experiment
+from ftpkit.search import tally
 
 
 @pytest.fixture
@@ -36,6 +37,18 @@ def test_a_band_is_that_of_the_seeds():
     assert found["high"] - found["mean"] >= 4 * values.std(ddof=1) - 1e-4
     gap = paired.difference(race.correct(result, "sign:STE"), race.correct(result, "relu"))
     assert str(bands.gap("mlp-live", "STE", "ReLU")) == str(gap)
+
+
+def test_searches_are_told_as_their_table_tells_them():
+    result = tally.load()
+    for experiment, name, method in (
+        ("variants", "flips, all units", "A1: flips, all units"),
+        ("search", *2 * ["exact"]),
+    ):
+        solved = tally.pooled(result, method, list(result["runs"][method]))["solved"]
+        assert bands.figure(experiment, name)["mean"] == pytest.approx(100 * solved, abs=1e-4)
+    errors = {(r["method"], r["cell"]): r["errors"] for r in tally.table(result)}
+    assert bands.figure("moons-live", "SSTE-1")["mean"] == pytest.approx(errors["SSTE-1", "two moons m=20"], abs=1e-4)
 
 
 def test_a_live_run_is_checked(small, capsys):
