@@ -30,6 +30,7 @@ def test_the_curves_are_those_of_the_runs():
     assert np.allclose(flips["STE"].get_ydata(), [20, 4]) and np.allclose(flips["Mine"].get_ydata(), [20, 2])
     assert gradient["STE"].get_ydata().tolist() == [2e-3, 4e-4] and fig.axes[3].get_yscale() == "log"
     assert fig.axes[0].get_xlim() == (0, 20)
+    assert not any(line.get_clip_on() for ax in fig.axes for line in thick(ax).values()), "half a mark at the edge"
     assert loss["STE"].get_color() == plots.style("STE")["color"] != loss["Mine"].get_color()
 
 

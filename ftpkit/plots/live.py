@@ -85,4 +85,4 @@ def _curves(ax: Axes, runs: list[Run], curve: Callable, look: dict) -> None:
         thick = curves[0][0], np.mean([values for _, values in curves], axis=0)
     for batches, values in curves if len(curves) > 1 else []:
         ax.plot(batches, values, color=look["color"], linewidth=0.8, alpha=0.45)
-    ax.plot(*thick, linewidth=2, markersize=5, **look)
+    ax.plot(*thick, linewidth=2, markersize=5, clip_on=False, **look)  # the last batch lies on the edge
