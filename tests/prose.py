@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import glossary
 import hygiene
 import numpy as np
 
@@ -72,7 +73,7 @@ def of_notebook(name: str, nb: dict) -> Document:
     for n, cell in enumerate(nb["cells"]):
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            blocks.append(Block(cell["id"], source, latest))
+            blocks.append(Block(cell["id"], glossary.without_links(source), latest))
         elif n not in hygiene.excused(nb):
             printed[cell["id"]] = _printed(cell)
             latest = printed[cell["id"]] or latest
