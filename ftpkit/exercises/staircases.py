@@ -392,7 +392,7 @@ _SUM = Exercise(
         "A function that makes one anew for each layer, a factory, is all that a network or a race wants. Before you "
         "conclude anything from a race: the two let through different amounts of gradient, to different units, so the "
         "best learning rates may differ. Choose each from one common grid, on held-out training images; and take "
-        "longer than 40 steps, or you measure who starts fastest."
+        "longer than 40 updates, or you measure who starts fastest."
     ),
     by_hand=False,
 )
