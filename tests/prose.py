@@ -271,13 +271,20 @@ def names() -> dict:
     def error(experiment, name):
         return bands.figure(experiment, name)["error"]
 
+    def solved(method, *cells):
+        return tally.pooled(tally.load(), method, cells or ["*"])["solved"]
+
+    def seconds(method):
+        return np.mean([r["seconds"] for r in tally.records(tally.load()) if r["method"] == method])
+
     def reference(exercise):
         return EXERCISES[exercise].reference
 
     kit = {"LOSSES": LOSSES, "RULES": RULES, "RACES": race.RACES, "PRESETS": presets.PRESETS, "ROWS": presets.ROWS}
     rooms = {"depth": depth, "inside": inside, "race": race, "runs": runs, "skips": skips, "tally": tally}
-    figures = {"gap": bands.gap, "figure": bands.figure, "mean": mean, "error": error, "reference": reference}
-    return kit | rooms | figures | {"math": math, "np": np, "norm": norm}
+    figures = {"gap": bands.gap, "figure": bands.figure, "mean": mean, "error": error}
+    found = {"solved": solved, "seconds": seconds, "reference": reference}
+    return kit | rooms | figures | found | {"math": math, "np": np, "norm": norm}
 
 
 def entries(name: str) -> list[dict]:
@@ -307,7 +314,7 @@ def check(document: Document, bound: list[dict] | None = None, everywhere: list[
             elif missing := [each for each in claim.says if each not in shown]:
                 wrong.append(f"{_where(document, block, claim)}: the cell above does not assert {', '.join(missing)}")
         for (start, end), entry in mine:
-            wrong += [f"{_where(document, block)}: {each}" for each in _held(document, block, start, end, entry)]
+            wrong += [f"{_where(document, block)}: {each}" for each in _held(document, block, start, end, entry, free)]
     return wrong
 
 
@@ -360,10 +367,10 @@ def _where(document: Document, block: Block, what: Number | Claim | None = None)
     return f"{place}, '…{' '.join(block.text[max(0, what.start - 30) : what.end + 15].split())}…'"
 
 
-def _held(document: Document, block: Block, start: int, end: int, entry: dict) -> list[str]:
+def _held(document: Document, block: Block, start: int, end: int, entry: dict, free: list) -> list[str]:
     """What an entry binds its words to must hold: the numbers in them, and what it says that they claim."""
     text = entry["text"]
-    inside = [each for each in numbers(block.text) if start <= each.start and each.end <= end]
+    inside = [n for n in numbers(block.text) if _within(n, [(start, end)]) and not _within(n, free)]
     if "cell" in entry and entry["cell"] not in document.printed:
         return [f"{text!r} is bound to cell {entry['cell']}, which is not there or is not compared"]
     printed = document.printed[entry["cell"]] if "cell" in entry else block.printed
