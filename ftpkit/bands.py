@@ -121,22 +121,22 @@ def _summary(experiment: Experiment) -> dict:
     samples = experiment.samples()
     (seeds,) = {len(values) for values in samples.values()}
     by_seed = {name: 100 * values.mean(axis=1) if values.ndim == 2 else values for name, values in samples.items()}
-    pooled = float(np.mean([values.var(ddof=1) for values in by_seed.values()])) ** 0.5
+    variance = np.mean([values.var(ddof=1) for values in by_seed.values()]) if experiment.compared else 0.0
     differences = {f"{a} - {b}": _compared(samples, by_seed, a, b) for a, b in combinations(samples, 2)}
     return {
         "command": f"python -m ftpkit {experiment.command}",
         "minutes": experiment.minutes,
         "unit": experiment.unit,
         "seeds": seeds,
-        "figures": {name: _band(values, pooled) for name, values in by_seed.items()},
+        "figures": {name: _band(values, variance**0.5, experiment.slack) for name, values in by_seed.items()},
         "differences": differences if experiment.compared else {},
     }
 
 
-def _band(values: np.ndarray, pooled: float) -> dict[str, float]:
-    """Ten seeds give a standard deviation only roughly: the larger of a figure's own and that of all counts."""
+def _band(values: np.ndarray, common: float, slack: float) -> dict[str, float]:
+    """Ten seeds give a standard deviation only roughly: the larger of a figure's own and that of all alike counts."""
     mean, sd = float(values.mean()), float(values.std(ddof=1))
-    half = WIDTH * max(sd, pooled)
+    half = WIDTH * max(sd, common) + slack
     return _rounded(mean=mean, sd=sd, error=sd / len(values) ** 0.5, low=mean - half, high=mean + half)
 
 

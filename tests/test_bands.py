@@ -51,6 +51,15 @@ def test_searches_are_told_as_their_table_tells_them():
     assert bands.figure("moons-live", "SSTE-1")["mean"] == pytest.approx(errors["SSTE-1", "two moons m=20"], abs=1e-4)
 
 
+def test_figures_of_several_kinds_have_bands_of_their_own():
+    samples = {"even": np.full(10, 3.0), "wild": np.arange(10.0)}
+    found = bands._summary(Experiment(lambda: samples, "", 1, compared=False, slack=0.5))["figures"]
+    assert (found["even"]["low"], found["even"]["high"]) == (2.5, 3.5)
+    assert found["wild"]["high"] == pytest.approx(4.5 + 4 * np.arange(10).std(ddof=1) + 0.5, abs=1e-3)
+    alike = bands._summary(Experiment(lambda: samples, "", 1))["figures"]
+    assert alike["even"]["high"] == pytest.approx(3 + 4 * (np.arange(10).var(ddof=1) / 2) ** 0.5, abs=1e-3)
+
+
 def test_a_live_run_is_checked(small, capsys):
     bands.check("small", {"A": 85.0, "C": 80.0})
     assert capsys.readouterr().out == ("ok: 2 figures lie in the bands of 10 seeds; clear pairs in their order: 1\n")
