@@ -19,7 +19,7 @@ Samples = Mapping[str, np.ndarray]
 @dataclass(frozen=True)
 class Experiment:
     """samples: reads them. command: what made them, after ``python -m ftpkit``. minutes: on one core, about; unit: of
-    the figures. compared: figures of one kind, whose differences are of interest. slack: added to either side of a band,
+    the figures. compared: figures of one kind, whose differences are of interest. slack: added to both sides of a band,
     where some figures are the same for all ten seeds.
     """
 
