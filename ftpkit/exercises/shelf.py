@@ -5,6 +5,7 @@ from . import (
     blocks,
     bounds,
     capacity,
+    contest,
     convnet,
     flips,
     losses,
@@ -20,6 +21,7 @@ from . import (
     staircases,
     steps,
     table,
+    updates,
 )
 from .card import Exercise
 from .values import Said
@@ -33,7 +35,9 @@ _SHELVES = (
     flips,
     bounds,
     losses,
+    contest,
     minibatch,
+    updates,
     staircases,
     convnet,
     quantized,
