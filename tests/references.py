@@ -9,7 +9,9 @@ from urllib.parse import unquote
 import hygiene
 
 LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s]+)\)")
-IDENTIFIER = re.compile(r"arXiv:(?P<arxiv>\d{4}\.\d{4,5})|doi:10\.\d{4,}/\S+|OpenReview:[\w-]{8,}|ISBN [\d-]{10,}")
+IDENTIFIER = re.compile(
+    r"arXiv:(?P<arxiv>\d{4}\.\d{4,5})|doi:10\.\d{4,}/[^\s\]]*[^\s\].,;)]|OpenReview:[\w-]{8,}|ISBN [\d-]{10,}"
+)
 ADDRESSES = {
     "arXiv:": "https://arxiv.org/abs/",
     "doi:": "https://doi.org/",

@@ -88,6 +88,15 @@ def test_broken_links_are_found(tmp_path):
     ]
 
 
+def test_an_identifier_ends_where_its_link_does(tmp_path):
+    doi = "[doi:10.1109/PGEC.1965.264137](https://doi.org/10.1109/PGEC.1965.264137)"
+    pages = [
+        page(tmp_path, text, f"{n}.md") for n, text in enumerate([f"(Cover 1965, {doi}).", f"Cover 1965, {doi}; a"])
+    ]
+    assert references.contradictions(pages) == []
+    assert references.IDENTIFIER.search("(doi:10.1109/PGEC.1965.264137).")[0] == "doi:10.1109/PGEC.1965.264137"
+
+
 def test_two_identifiers_of_one_paper_are_found(tmp_path):
     other = GOOD.replace("11573", "11574")
     pages = [page(tmp_path, f"Yang et al. 2018, {each}", f"{n}.md") for n, each in enumerate([GOOD, GOOD, other])]
