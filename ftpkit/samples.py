@@ -142,14 +142,14 @@ EXPERIMENTS: Mapping[str, Experiment] = Table(
         "convnet4-live": Experiment(partial(_race, "convnet4-live"), "race convnet4-live", 3),
         "resnet8-live": Experiment(partial(_race, "resnet8-live", "resnet8-real-live"), "race resnet8-live", 10),
         "resnet8 last": Experiment(
-            partial(_runs, "last", "bundled-resnet8", "bundled-resnet8-real"), "train bundled-resnet8-…", 200
+            partial(_runs, "last", "bundled-resnet8", "bundled-resnet8-real"), "train bundled-resnet8-…", 130
         ),
         "resnet8 selected": Experiment(
-            partial(_runs, "selected", "bundled-resnet8", "bundled-resnet8-real"), "train bundled-resnet8-…", 200
+            partial(_runs, "selected", "bundled-resnet8", "bundled-resnet8-real"), "train bundled-resnet8-…", 130
         ),
-        "convnet8 last": Experiment(partial(_runs, "last", "bundled-convnet8"), "train bundled-convnet8-…", 250),
+        "convnet8 last": Experiment(partial(_runs, "last", "bundled-convnet8"), "train bundled-convnet8-…", 170),
         "convnet8 selected": Experiment(
-            partial(_runs, "selected", "bundled-convnet8"), "train bundled-convnet8-…", 250
+            partial(_runs, "selected", "bundled-convnet8"), "train bundled-convnet8-…", 170
         ),
         "flips": Experiment(partial(_flips, 1e-3), "depth", 5, _FLIPS, compared=False, slack=0.5),
         "flips at half the rate": Experiment(partial(_flips, 5e-4), "depth", 5, _FLIPS, compared=False, slack=0.5),

@@ -1,6 +1,7 @@
 """The results explorer without a browser: its figures against the table's, controls over their grids, damaged runs."""
 
 import html
+import re
 from pathlib import Path
 
 import drive
@@ -72,21 +73,23 @@ def test_differences_are_paired_by_seed(protocol):
             a, b = (
                 [
                     PROTOCOLS[protocol](runs.read(runs.COMMITTED / f"{row}-{units}-{rule}-seed{n}").metrics)
-                    for n in range(3)
+                    for n in range(10)
                 ]
                 for rule in ("ftpsh", "sste")
             )
             gap = paired.by_seed(a, b)
-            assert said[f"FTP-SH minus SSTE, {kind}"] == f"{gap} (3 pairs of runs)"
+            figures = [float(x) for x in re.findall(r"[-+]\d+\.\d+", said[f"FTP-SH minus SSTE, {kind}"])]
+            assert figures == pytest.approx([gap.mean, gap.low, gap.high], abs=0.00501)
+            assert said[f"FTP-SH minus SSTE, {kind}"].endswith("(10 pairs of runs)")
             assert gap.shown != ("no difference shown" in said[f"FTP-SH minus SSTE, {kind}"])
     said = numbers(row="resnet18", units="staircases")
     assert said["FTP-SH minus SSTE, staircases"].endswith("the paper +3.7, one run each, so no interval")
 
 
 def test_the_questions_have_the_answers_that_surprise():
-    last, levels, largest = (compute(**each.state) for each in ResultsExplorer.TRIES)
-    chosen = compute(**ResultsExplorer.TRIES[0].state | {"protocol": "selected"})
-    assert chosen.pairs["staircases"][2].low > 0 and not last.pairs["staircases"][2].shown
+    selected, levels, largest = (compute(**each.state) for each in ResultsExplorer.TRIES)
+    last = compute(**ResultsExplorer.TRIES[0].state | {"protocol": "last"})
+    assert last.pairs["signs"][2].low > 0 and not selected.pairs["signs"][2].shown
     ends = {cell.column: cell.values[:, -1].mean() for cell in levels.cells}
     tests = {cell.column: np.mean(cell.accuracies) for cell in levels.cells}
     for rule in ("sste", "ftpsh"):
@@ -276,7 +279,7 @@ def test_a_question_is_asked_before_its_answer_is_shown():
     demo.tries[0].click()
     assert "is it still shown?" in demo.question.value and drive.alt(demo) == before
     demo.look.click()
-    assert "FTP-SH minus SSTE, staircases: +0.18 [-0.54, +0.91], no difference shown" in drive.alt(demo)
+    assert "FTP-SH minus SSTE, signs: +0.25 [-0.22, +0.73], no difference shown" in drive.alt(demo)
     demo.reset.click()
     assert drive.alt(demo) == before and demo.question.value == ""
 

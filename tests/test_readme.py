@@ -47,7 +47,7 @@ def test_race_tables_are_the_results(name):
 
 def test_the_table_of_runs_is_that_of_the_runs():
     found = [r for r in runs_table.records(runs.find(runs.COMMITTED), ["selected"]) if r["n"]]
-    assert {r["n"] for r in found} == {3} and sum(r["n"] for r in found) == 51
+    assert {r["n"] for r in found} == {10} and sum(r["n"] for r in found) == 170
     expected = []
     for row in dict.fromkeys(r["row"] for r in found):
         cells = {r["column"]: f"{r['mean']:.2f} ± {r['error']:.2f}" for r in found if r["row"] == row}

@@ -121,9 +121,9 @@ class ResultsExplorer(Demo):
     TRIES = (
         Try(
             "another protocol",
-            "ResNet-8 with staircases. At the selected epochs FTP-SH is ahead of SSTE, and the interval of the "
-            "difference excludes 0. The very same runs after their last epoch: is it still shown?",
-            {"row": "bundled-resnet8", "units": "staircases", "metric": "test_accuracy", "protocol": "last"},
+            "The 8-layer network with signs. After the last epoch FTP-SH is ahead of SSTE, and the interval of the "
+            "difference excludes 0. The very same runs at their selected epochs: is it still shown?",
+            {"row": "bundled-convnet8", "units": "signs", "metric": "test_accuracy", "protocol": "selected"},
         ),
         Try(
             "two levels or four",

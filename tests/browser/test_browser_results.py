@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 START = re.compile(
-    r"^8-layer convnet, bundled images: 18 runs, .*Test accuracy in %, selected epoch: sign, SSTE 89.1 ± 0.1, .*"
+    r"^8-layer convnet, bundled images: 60 runs, .*Test accuracy in %, selected epoch: sign, SSTE 89.0 ± 0.1, .*"
     r"The curves of the test accuracy in % end at: "
 )
 
@@ -24,16 +24,16 @@ def from_the_start(demo):
 
 
 def test_by_keyboard(demo):
-    assert "FTP-SH minus SSTE, signs: -0.12 [-2.62, +2.38], no difference shown (3 pairs of runs)" in demo.text
+    assert "FTP-SH minus SSTE, signs: +0.25 [-0.22, +0.73], no difference shown (10 pairs of runs)" in demo.text
     alt = demo.changes(lambda: demo.press(demo.button("last"), "Space"))
-    assert "last epoch: sign, SSTE 89.0 ± 0.3" in alt
+    assert "last epoch: sign, SSTE 89.0 ± 0.2" in alt
     alt = demo.changes(lambda: demo.press(demo.button("staircases"), "Space"))
-    assert "6 runs" in alt and "sign" not in alt
+    assert "20 runs" in alt and "sign" not in alt
     alt = demo.changes(lambda: demo.press(demo.control("Curves"), "Space", "ArrowDown", "Enter"))
     assert "The curves of the training accuracy in % end at: qReLU, SSTE 92.5" in alt
     alt = demo.changes(lambda: demo.press(demo.control("Row"), "Space", "ArrowDown", "Enter"))
-    assert alt.startswith("ResNet-8, bundled images: 6 runs")
-    assert "qReLU, FTP-SH: 86.3 ± 0.1 % (n = 3 seeds)" in demo.text
+    assert alt.startswith("ResNet-8, bundled images: 20 runs")
+    assert "qReLU, FTP-SH: 86.5 ± 0.1 % (n = 10 seeds)" in demo.text
     alt = demo.changes(lambda: demo.press(demo.button("val"), "Space"))
     assert "FTP-SH minus SSTE, staircases: no figure by this protocol" in alt
     assert "which needs runs with --val N" in demo.text
