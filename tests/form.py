@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hygiene
 
+ROOT = Path(__file__).parents[1]
 FIRST = (
     "The question",
     "What you will be able to do",
@@ -25,12 +26,12 @@ def check(nb: dict) -> list[str]:
     return [*headings(nb), *opening(nb), *captions(nb), *predictions(nb)]
 
 
-def _markdown(nb: dict) -> str:
+def markdown(nb: dict) -> str:
     return "\n\n".join("".join(cell["source"]) for cell in nb["cells"] if cell["cell_type"] == "markdown")
 
 
 def _headings(nb: dict) -> list[tuple[int, str]]:
-    text = re.sub(r"^```.*?^```", "", _markdown(nb), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^```.*?^```", "", markdown(nb), flags=re.MULTILINE | re.DOTALL)
     found = re.findall(r"^(#+)\s+(.+?)\s*$", text, re.MULTILINE)
     return [(len(marks), title.replace("`", "")) for marks, title in found]
 
@@ -56,10 +57,10 @@ def headings(nb: dict) -> list[str]:
 def opening(nb: dict) -> list[str]:
     """The question in one sentence; how many minutes, and whether a GPU is needed."""
     wrong = []
-    question = re.search(r"^## The question\s*(.*?)^##", _markdown(nb), re.MULTILINE | re.DOTALL)
+    question = re.search(r"^## The question\s*(.*?)^##", markdown(nb), re.MULTILINE | re.DOTALL)
     if not question or not _is_one_sentence(question[1]):
         wrong.append("the question is not asked in one sentence")
-    able = re.search(r"^## What you will be able to do(.*?)^## ", _markdown(nb), re.MULTILINE | re.DOTALL)
+    able = re.search(r"^## What you will be able to do(.*?)^## ", markdown(nb), re.MULTILINE | re.DOTALL)
     for word in ("minutes", "GPU"):
         if not able or word not in able[1]:
             wrong.append(f"'What you will be able to do' says nothing of {word}")
@@ -84,7 +85,7 @@ def captions(nb: dict) -> list[str]:
 
 def predictions(nb: dict) -> list[str]:
     """Every question of 'Predict first' is answered where it says so: (Prediction 2.)"""
-    text = _markdown(nb)
+    text = markdown(nb)
     asked = re.search(r"^## Predict first(.*?)^## ", text, re.MULTILINE | re.DOTALL)
     questions = re.findall(r"^(\d+)\. ", asked[1], re.MULTILINE) if asked else []
     if len(questions) < 2:
@@ -102,12 +103,15 @@ def _is_one_sentence(text: str) -> bool:
 
 
 def minutes_of_exercises(nb: dict) -> int:
-    return sum(int(found) for found in re.findall(r"^\*Goal: .*?(\d+) minutes\.\*$", _markdown(nb), re.MULTILINE))
+    return sum(int(found) for found in re.findall(r"^\*Goal: .*?(\d+) minutes\.\*$", markdown(nb), re.MULTILINE))
 
 
 if __name__ == "__main__":
-    folder = Path(__file__).parents[1] / "notebooks"
-    chosen = [path for path in sorted(folder.glob("0[1-8]*.ipynb")) if path.name.startswith(tuple(sys.argv[1:]) or "")]
+    chosen = [
+        path
+        for path in sorted((ROOT / "notebooks").glob("0[1-8]*.ipynb"))
+        if path.name.startswith(tuple(sys.argv[1:]) or "")
+    ]
     complaints = [f"{path.stem}: {each}" for path in chosen for each in check(hygiene.read(path))]
     print("\n".join(complaints) or "in form")
     sys.exit(bool(complaints))

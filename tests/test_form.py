@@ -1,8 +1,10 @@
 """The gate of the notebooks' form, shown to close: what it must refuse is planted, and it is refused."""
 
 import copy
+import re
 
 import form
+import hygiene
 import pytest
 from planted import code, figure, notebook, printed, text
 
@@ -95,3 +97,22 @@ def test_what_is_out_of_form_is_found(change, complaint):
     nb = copy.deepcopy(BOOK)
     change(nb)
     assert any(complaint in each for each in form.check(nb)), form.check(nb)
+
+
+NOTEBOOKS = sorted((form.ROOT / "notebooks").glob("0[1-8]*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_has_the_form(path):
+    assert form.check(hygiene.read(path)) == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "notebooks/00_start_here.ipynb"])
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_minutes_are_told_alike(page, path):
+    """In the tables of notebooks as '60 + 55', in the notebook itself in words, added up from the cards."""
+    nb, text = hygiene.read(path), (form.ROOT / page).read_text(encoding="utf-8")
+    (row,) = re.findall(rf"\((?:notebooks/)?{path.name}\) \|.*\| (\d+) \+ (\d+) \|", text)
+    (told,) = re.findall(r"About (\d+) minutes for reading, and (\d+) more for", form.markdown(nb))
+    assert row == told
+    assert int(row[1]) == form.minutes_of_exercises(nb) > 0
