@@ -116,3 +116,13 @@ def test_a_table_is_bound_by_the_test_that_compares_it():
 def test_shares_may_be_said_in_per_cent_and_numbers_without_their_sign():
     assert complaints("That is 23.4 %, or 0.2; the change is 1.5.", output="0.2341 -1.52\n") == []
     assert complaints("1,234.5 images", output="1,234.5") == complaints("1,234.5 images", output="1234.5") == []
+
+
+@pytest.mark.parametrize("document", prose.documents(), ids=lambda document: document.name)
+def test_every_number_and_claim_is_bound(document):
+    assert prose.check(document) == []
+
+
+def test_every_file_of_bindings_has_its_document():
+    names = {document.name for document in prose.documents()}
+    assert {path.stem for path in prose.BINDINGS.glob("*.toml")} <= {"everywhere", *names}
