@@ -9,6 +9,7 @@ import pytest
 
 from ftpkit import bench, race, runs
 from ftpkit.__main__ import COMMANDS
+from ftpkit.exercises import EXERCISES
 from ftpkit.presets import COLUMNS, ROWS
 from ftpkit.runs import table as runs_table
 from ftpkit.search import methods, tally
@@ -154,6 +155,12 @@ def test_the_example_runs():
         exec(example, {})
     accuracies = [float(line.split()[-1]) for line in printed.getvalue().splitlines()]
     assert len(accuracies) == 3 and min(accuracies) > 0.7
+
+
+def test_the_exercises_are_counted():
+    assert f"## The exercises\n\n{len(EXERCISES)} of them" in README
+    (shown,) = re.findall(r'exercise\("(\w+)"\)', README)
+    assert shown in EXERCISES
 
 
 def test_commands_and_links_exist():
