@@ -20,6 +20,7 @@ What is in ``everywhere.toml`` is bound in every document, as often as it stands
 compare bind nothing. An entry whose text is gone is a complaint too: whoever changes a sentence binds it anew.
 """
 
+import json
 import math
 import re
 import sys
@@ -259,7 +260,7 @@ KEYS = {"text", "cell", "is", "says", "experiment", "why", "test"}
 
 
 def names() -> dict:
-    """What an expression of `is` may use: the bands, the paper's table, the races' settings, and mathematics."""
+    """What an expression of `is` may use: bands, bench, the paper's table, the races' settings, and mathematics."""
     from scipy.stats import norm
 
     from ftpkit import LOSSES, depth, inside, presets, race, runs, skips
@@ -282,6 +283,8 @@ def names() -> dict:
 
     kit = {"LOSSES": LOSSES, "RULES": RULES, "RACES": race.RACES, "PRESETS": presets.PRESETS, "ROWS": presets.ROWS}
     rooms = {"depth": depth, "inside": inside, "race": race, "runs": runs, "skips": skips, "tally": tally}
+    bench = json.loads((race.RESULTS / "bench.json").read_text(encoding="utf-8"))
+    rooms |= {"bench": bench}
     figures = {"gap": bands.gap, "figure": bands.figure, "mean": mean, "error": error}
     found = {"solved": solved, "seconds": seconds, "reference": reference}
     return kit | rooms | figures | found | {"math": math, "np": np, "norm": norm}

@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+import json
 import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from ftpkit import bench, race, runs
 from ftpkit.__main__ import COMMANDS
@@ -146,6 +148,39 @@ def test_cost_table_is_what_is_counted():
     for name, passes, moved, *_ in table_below("make bench`"):
         cost = bench.cost(bench.ACTIVATIONS[name]())
         assert (passes, moved) == (f"{cost.forward} + {cost.backward}", f"{cost.bytes_moved:g}"), name
+
+
+BENCH = json.loads((race.RESULTS / "bench.json").read_text())
+
+
+def times(network: str, name: str) -> str:
+    median, low, high = BENCH["networks"][network]["step"][name]
+    return f"{median:.2f} ({low:.2f}-{high:.2f})"
+
+
+def test_the_times_are_those_of_the_bench():
+    header, rows = ["Sign, SSTE", "Sign, FTP-SH", "QuantReLU(3), FTP-SH"], table_below("Time of a training step")
+    assert f"| network | batch | {' | '.join(header)} |" in README
+    assert rows == [[n, str(b["batch"]), *(times(n, name) for name in header)] for n, b in BENCH["networks"].items()]
+
+
+def test_the_bytes_kept_are_those_of_the_bench():
+    expected = []
+    for network, found in BENCH["networks"].items():
+        saved = {name: f"{kept / found['saved_bytes']['nn.ReLU']:.2f}" for name, kept in found["saved_bytes"].items()}
+        for packed in (name for name in bench.IN_NETWORKS if name.endswith(bench.PACKED)):
+            plain = packed.removesuffix(bench.PACKED)
+            expected.append([network, plain, saved[plain], saved[packed], times(network, packed)])
+    assert table_below("**Memory.**") == expected
+
+
+def test_the_bytes_kept_are_counted_alike_today():
+    build, batch = bench.NETWORKS["ConvNet4"]
+    images = bench._random_batches(batch, 1, torch.device("cpu"))
+    options = {"precision": "float32", "channels_last": False, "compile": "no"}
+    networks = bench._networks(build, bench.IN_NETWORKS, images, options, torch.device("cpu"))
+    counted = {name: network.saved_bytes() for name, network in networks.items()}
+    assert counted == BENCH["networks"]["ConvNet4"]["saved_bytes"]
 
 
 def test_the_example_runs():
