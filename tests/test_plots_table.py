@@ -53,6 +53,7 @@ def test_cells_show_every_seed_the_mean_and_one_standard_error(made_up):
         bar = next(c for c in ax.containers if c.lines[0].get_ydata()[0] == row)
         assert bar.lines[0].get_xdata()[0] == pytest.approx(mean)
     np.testing.assert_allclose(bar.lines[2][0].get_segments()[0][:, 0], [mean - 3**-0.5, mean + 3**-0.5])
+    assert ax.get_ylim() == (-0.6, len(COLUMNS) - 0.4)  # no row is cut off at the frame
 
 
 def test_curves_are_means_with_a_band_from_the_lowest_to_the_highest_seed(made_up):

@@ -63,6 +63,7 @@ def cells(records: Sequence[Mapping], titles: Mapping[str, str]) -> Figure:
                         markerfacecolor=face, capsize=3, markersize=8)  # fmt: skip
         ax.set(xlabel="test accuracy in %", title=title)
     axes[0, 0].set_yticks(range(len(columns)), [COLUMNS[column] for column in columns])
+    axes[0, 0].set_ylim(-0.6, len(columns) - 0.4)
     return fig
 
 
