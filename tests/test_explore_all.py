@@ -16,7 +16,7 @@ TAUGHT = {
     "SearchStepper": ("02",),
     "LossExplorer": ("03",),
     "TargetExplorer": ("03", "04"),
-    "RaceDemo": ("04", "05"),
+    "RaceDemo": ("04", "05", "07"),
     "StaircaseExplorer": ("06",),
     "ResultsExplorer": ("08",),
 }

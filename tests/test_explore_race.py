@@ -312,9 +312,10 @@ def test_starts_and_stops_leave_no_threads():
 
 
 def test_refused_states():
-    wrongs = [dict(rival1=""), dict(rival2="sign:Nobody"), dict(rival3="sign:no_file.py:Rule"), dict(network="resnet8")]
+    wrongs = [dict(rival1=""), dict(rival2="sign:Nobody"), dict(rival3="sign:no_file.py:Rule")]
     for wrong in [
         *wrongs,
+        dict(network="convnet8"),
         dict(seeds=6),
         dict(epochs=0),
         dict(images=700),
@@ -369,7 +370,7 @@ def test_compute_from_changes_nothing_and_trains_nothing():
 
 
 def test_every_control_over_its_whole_grid_without_a_start():
-    assert drive.grid(Blank()) == 2 * 22 + 2 * 23 + 2 + 5 + 5 + 5 + 5 + 2 + 3
+    assert drive.grid(Blank()) == 2 * 22 + 2 * 23 + 4 + 5 + 5 + 5 + 5 + 2 + 3
     assert live.running() is None
 
 

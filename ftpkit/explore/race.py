@@ -29,17 +29,17 @@ class RaceState(State):
     """What the demo shows: who is to race, how, and the race that was started last.
 
     rival1 ... rival4: a contestant as `names.as_activation` takes it, such as "sign:SSTE", "staircase-5:FTP-SH", "relu"
-    or "sign:my_rules.py:MyRule"; rival3 and rival4 may be "", nobody. network: "mlp" or "convnet4". seeds, epochs: 1 to
-    5. images: of the bundled training images, in batches of 100. lr: the one learning rate, the peak of a one-cycle
-    schedule. layer: whose flips and gradient the picture shows, a key of LAYERS. progress: a `Progress`, or None; a
-    race under way writes it. Raises traitlets.TraitError for anything else.
+    or "sign:my_rules.py:MyRule"; rival3 and rival4 may be "", nobody. network: "mlp", "convnet4", "resnet8", or with a
+    real skip path "resnet8-real". seeds, epochs: 1 to 5. images: of the bundled training images, in batches of 100. lr:
+    the one learning rate, the peak of a one-cycle schedule. layer: whose flips and gradient the picture shows, a key of
+    LAYERS. progress: a `Progress`, or None; a race under way writes it. Raises traitlets.TraitError for anything else.
     """
 
     rival1 = T.Unicode("sign:FTP-SH")
     rival2 = T.Unicode("sign:SSTE")
     rival3 = T.Unicode("sign:STE")
     rival4 = T.Unicode("")
-    network = T.Enum(("mlp", "convnet4"), "mlp")
+    network = T.Enum(("mlp", "convnet4", "resnet8", "resnet8-real"), "mlp")
     seeds = T.Int(2, min=1, max=5)
     epochs = T.Int(2, min=1, max=5)
     images = T.Enum((500, 1000, 2000, 5000, 10_000), 2000)
