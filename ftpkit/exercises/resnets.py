@@ -143,9 +143,9 @@ _PREDICTED = Exercise(
     ),
     explanation=(
         "Without a skip path the 1 of 1 + a is gone; without the threshold behind the sum P(|x + B| <= 1), which "
-        "made everything smaller, is gone; a wider window lets more through in both places. Batch norm divides by the standard "
-        "deviation of the sums, forward and backward, and so takes back every factor that all weights have in common. "
-        "And the number of maps stands in no rule."
+        "made everything smaller, is gone; a wider window lets more through in both places. Batch norm divides by the "
+        "standard deviation of the sums, forward and backward, and so takes back every factor that all weights have in "
+        "common. And the number of maps stands in no rule."
     ),
 )
 
