@@ -68,6 +68,16 @@ def _flips(lr: float) -> Samples:
     )
 
 
+def _gradients() -> Samples:
+    return _by_seed(
+        (
+            f"{label(r['contestant'])}, {r['depth']} layers" + ", batch norm" * r["batch_norm"],
+            np.log10(r["result"][0]["size"]),
+        )
+        for r in depth.load()["gradients"]
+    )
+
+
 def _inside() -> Samples:
     found = []
     for run in inside.load()["runs"]:
@@ -131,16 +141,17 @@ def _moons() -> Samples:
 
 
 _STREAM = "log10 of the gradient relative to the last block"
+_BY_DEPTH = "log10 of the gradient at the first hidden layer relative to the last"
 _FLIPS = "% of the outputs that flip in an epoch"
 EXPERIMENTS: Mapping[str, Experiment] = Table(
     {
         "mlp": Experiment(partial(_race, "mlp"), "race mlp", 10),
         "mlp-live": Experiment(partial(_race, "mlp-live"), "race mlp-live", 2),
         "levels": Experiment(partial(_race, "levels"), "race levels", 15),
-        "levels-live": Experiment(partial(_race, "levels-live"), "race levels-live", 2),
+        "levels-live": Experiment(partial(_race, "levels-live"), "race levels-live", 4),
         "convnet4": Experiment(partial(_race, "convnet4"), "race convnet4", 60),
-        "convnet4-live": Experiment(partial(_race, "convnet4-live"), "race convnet4-live", 3),
-        "resnet8-live": Experiment(partial(_race, "resnet8-live", "resnet8-real-live"), "race resnet8-live", 10),
+        "convnet4-live": Experiment(partial(_race, "convnet4-live"), "race convnet4-live", 8),
+        "resnet8-live": Experiment(partial(_race, "resnet8-live", "resnet8-real-live"), "race resnet8-live", 24),
         "resnet8 last": Experiment(
             partial(_runs, "last", "bundled-resnet8", "bundled-resnet8-real"), "train bundled-resnet8-…", 130
         ),
@@ -151,9 +162,10 @@ EXPERIMENTS: Mapping[str, Experiment] = Table(
         "convnet8 selected": Experiment(
             partial(_runs, "selected", "bundled-convnet8"), "train bundled-convnet8-…", 170
         ),
-        "flips": Experiment(partial(_flips, 1e-3), "depth", 5, _FLIPS, compared=False, slack=0.5),
-        "flips at half the rate": Experiment(partial(_flips, 5e-4), "depth", 5, _FLIPS, compared=False, slack=0.5),
-        "inside": Experiment(_inside, "inside", 2, "%", compared=False, slack=1.0),
+        "flips": Experiment(partial(_flips, 1e-3), "depth", 1, _FLIPS, compared=False, slack=0.5),
+        "flips at half the rate": Experiment(partial(_flips, 5e-4), "depth", 1, _FLIPS, compared=False, slack=0.5),
+        "gradients by depth": Experiment(_gradients, "depth", 1, _BY_DEPTH, compared=False, slack=0.05),
+        "inside": Experiment(_inside, "inside", 4, "%", compared=False, slack=1.0),
         "stream": Experiment(_stream, "skips", 10, _STREAM, compared=False, slack=0.02),
         "hardened": Experiment(_hardened, "skips", 10),
         "search": Experiment(_searched, "search", 60, "% of cases solved"),
