@@ -20,7 +20,7 @@ _LOOK_AGAIN = {
 def _wrong_reading(answer) -> str:
     if not isinstance(answer, Mapping) or set(answer) != set(_SAYS):
         return 'Keep the form of the stub: {"a": True, ...}, with the six letters a to f.'
-    if not all(isinstance(each, bool | np.bool_ | int) for each in answer.values()):
+    if not all(isinstance(each, bool | np.bool_ | int) and each in (0, 1) for each in answer.values()):
         return "Each of the six is True or False, without quotation marks."
     return next((f"Look again at {_LOOK_AGAIN[letter]}" for letter in _SAYS if answer[letter] != _SAYS[letter]), "")
 
@@ -57,7 +57,7 @@ _READING = Exercise(
 
 
 _LEFT = {"first epoch": "nine tenths", "sixth epoch": "three quarters"}  # tested against the runs
-_SHARES = ("half", "three quarters", "nine tenths", "all")
+_ONE_OF = '{epoch}: one of "half", "three quarters", "nine tenths" or "all", please.'
 _WHY_NOT = {
     ("first epoch", "half"): "First epoch: that asks for twice as many flips at twice the rate. But two fifths at the "
     "full rate is not far from the half that chance gives: is there room for so much?",
@@ -76,7 +76,7 @@ def _wrong_prediction(epoch: str):
         if not isinstance(answer, Mapping) or set(answer) != set(_LEFT):
             return 'Keep the form of the stub: {"first epoch": "...", "sixth epoch": "..."}.'
         word = " ".join(str(answer[epoch]).lower().split())
-        return "" if word == _LEFT[epoch] else _WHY_NOT.get((epoch, word), f"One of these, please: {_SHARES}.")
+        return "" if word == _LEFT[epoch] else _WHY_NOT.get((epoch, word), _ONE_OF.format(epoch=epoch.capitalize()))
 
     return wrong
 

@@ -74,6 +74,27 @@ _OUTPUT = Exercise(
             "Shares are to add up to 1 for each example. Over which dimension does your softmax run?",
         ),
         Mistake(
+            "softmax over everything",
+            lambda z, y: _less_one_hot(torch.softmax(z.flatten(), 0).view_as(z), y) / len(z),
+            "Shares are to add up to 1 for each example, and yours add up to 1 for the whole mini-batch.",
+        ),
+        Mistake(
+            "columns of the labels",
+            lambda z, y: (torch.softmax(z, 1) - F.one_hot(y, z.shape[1]).amax(0)) / len(z),
+            "Each row has lost 1 in the columns of all labels: `[:, y]` takes whole columns. One entry "
+            "for each example is wanted.",
+        ),
+        Mistake(
+            "number of the label",
+            lambda z, y: (torch.softmax(z, 1) - y[:, None]) / len(z),
+            "That takes off the label's number. A label says at which class 1 is to be taken off.",
+        ),
+        Mistake(
+            "shares forgotten",
+            lambda z, y: -F.one_hot(y, z.shape[1]) / len(z),
+            "That is the derivative of -z[y] alone. Behind it stands log(sum of exp(z)), which depends on every score.",
+        ),
+        Mistake(
             "softmax forgotten",
             lambda z, y: _less_one_hot(z, y) / len(z),
             "That is the gradient of a squared error: the cross-entropy compares shares with the label, not scores.",
@@ -182,6 +203,15 @@ def _targets_as_inputs(z, h_below, W, g, derivative):
     return dL_dz.T @ -torch.sign(dL_dz @ W), dL_dz.sum(0), dL_dz @ W
 
 
+def _sending(sent):
+    """An answer that sends something else to z: sent(z, t, weight, derivative)."""
+
+    def does(z, h_below, W, g, derivative):
+        return _sent_down(sent(z, -torch.sign(g), g.abs(), derivative), h_below, W)
+
+    return does
+
+
 _OVERWRITTEN = "Only the last example is in dL/dW: each example is to be added to those before it."
 _ONCE_MORE = "Right, but for a factor: L_d is a sum, and g comes from a loss that was divided by the batch already."
 
@@ -222,12 +252,47 @@ _INNER = Exercise(
             lambda z, h, W, g, derivative: _sent_down(g, h, W),
             "That is plain STE, whatever the layer loss: what does `derivative` say?",
         ),
+        Mistake(
+            "arguments swapped",
+            _sending(lambda z, t, weight, derivative: derivative(t, z) * weight),
+            "`derivative` takes z first, and then the target.",
+        ),
+        Mistake(
+            "derivative at h",
+            _sending(lambda z, t, weight, derivative: derivative(torch.where(z > 0, 1.0, -1.0), t) * weight),
+            "The layer loss looks at z, not at its sign: how far z is from 0 is what the rules differ in.",
+        ),
+        Mistake(
+            "outputs as targets",
+            _sending(lambda z, t, weight, derivative: derivative(z, torch.where(z > 0, 1.0, -1.0)) * weight),
+            "These targets are the outputs that are there. What does eq. 2 ask for?",
+        ),
+        Mistake(
+            "past the layer loss",
+            lambda z, h, W, g, derivative: (*inner_loop(z, h, W, g, derivative)[:2], g @ W),
+            "dL/dh_below is that of plain STE: what goes down is L_d's own gradient, through the derivative.",
+        ),
+        Mistake(
+            "weights without the layer loss",
+            lambda z, h, W, g, derivative: (g.T @ h, *inner_loop(z, h, W, g, derivative)[1:]),
+            "dL/dW is that of plain STE: it takes what the layer loss sends to z, not g.",
+        ),
+        Mistake(
+            "the step",
+            _changed(lambda dW, db, down, n: (-dW, -db, down)),
+            "That is the direction of the step. The gradient is wanted; the optimiser turns it round.",
+        ),
         Mistake("averaged once more", _changed(lambda dW, db, down, n: (dW / n, db / n, down)), _ONCE_MORE),
         Mistake("averaged once more", _changed(lambda dW, db, down, n: (dW / n, db / n, down / n)), _ONCE_MORE),
         Mistake(
             "bias not summed",
             lambda z, h, W, g, derivative: (lambda d: (d.T @ h, d, d @ W))(derivative(z, -torch.sign(g)) * g.abs()),
             "dL/db still has a row for every example: the bias is the same for all of them.",
+        ),
+        Mistake(
+            "bias in a row",
+            _changed(lambda dW, db, down, n: (dW, db[None], down)),
+            "dL/db has the shape (1, units): the bias is a vector, (units,).",
         ),
         Mistake(
             "bias averaged",

@@ -38,6 +38,12 @@ def _mean_where(sends):
     return lambda z, g: g.abs()[sends(z, g, -torch.sign(g))].mean().item()
 
 
+def _each(row):
+    z, g = (part.reshape(-1) for part in row)
+    sends = (-torch.sign(g) * z <= 1) & (g != 0)
+    return g.abs()[sends].sum().item() / max(int(sends.sum()), 1)
+
+
 def _sum_where(z, g):
     return g.abs()[(-torch.sign(g) * z <= 1)].sum()
 
@@ -110,6 +116,21 @@ _SCALE = Exercise(
             "window of SSTE",
             _mean_where(lambda z, g, t: (z.abs() <= 1) & (t != 0)),
             "That is the window of SSTE. The hinge does not give up a unit that is far on the wrong side.",
+        ),
+        Mistake(
+            "flips only",
+            _mean_where(lambda z, g, t: (t * z <= 0) & (t != 0)),
+            "These are the units that are to flip. The hinge also moves those on the right side, up to a margin of 1.",
+        ),
+        Mistake(
+            "mean of means",
+            lambda z, g: torch.stack([torch.tensor(_each(row)) for row in zip(z, g, strict=True)]).mean().item(),
+            "That is a mean for each example, and then the mean of those. All that send something count alike.",
+        ),
+        Mistake(
+            "share",
+            lambda z, g: ((-torch.sign(g) * z <= 1) & (g != 0)).float().mean().item(),
+            "That is the share of units that send something. How much do they send with weights?",
         ),
         Mistake(
             "sign kept",
@@ -187,20 +208,39 @@ def _forward(W, h, uses, at_0=-1.0):
 
 
 def _of_each_use(
-    W, h, g, uses, derivative, at_0=-1.0, goes_on=True, back=None, seen=lambda H, k: H[k], weight=torch.abs
+    W,
+    h,
+    g,
+    uses,
+    derivative,
+    at_0=-1.0,
+    goes_on=lambda g, dL_dz, W: dL_dz @ W,
+    seen=lambda H, k: H[k],
+    weight=torch.abs,
+    target=lambda g, last: g,
+    at=lambda Z, k: Z[k],
 ):
     """What each use adds to dL/dW, the last use first; with mistakes on the way, where the settings say so.
 
-    at_0: sign(0). goes_on: is g sent on? back: the matrix that sends it. seen: what use k takes for its inputs. weight:
-    that of eq. 3.
+    at_0: sign(0). goes_on: the g of the use before. seen: what use k takes for its inputs. weight: that of eq. 3.
+    target: the gradient whose sign makes the targets, from that of this use and of the last. at: where the derivative
+    is taken.
     """
     H, Z = _forward(W, h, uses, at_0)
-    parts = []
+    parts, last = [], g
     for k in reversed(range(uses)):
-        dL_dz = derivative(Z[k], -torch.sign(g)) * weight(g)
+        dL_dz = derivative(at(Z, k), -torch.sign(target(g, last))) * weight(g)
         parts.append(dL_dz.T @ seen(H, k))
-        g = dL_dz @ (W if back is None else back) if goes_on else g
+        g = goes_on(g, dL_dz, W)
     return parts
+
+
+def _front_to_back(W, h, g, uses, derivative):
+    dW = torch.zeros_like(W)
+    for seen, z in zip(*_forward(W, h, uses), strict=False):
+        dL_dz = derivative(z, -torch.sign(g)) * g.abs()
+        dW, g = dW + dL_dz.T @ seen, dL_dz @ W
+    return dW
 
 
 def _added(**mistakes):
@@ -246,18 +286,48 @@ _TIED = Exercise(
         ),
         Mistake(
             "gradient not sent on",
-            _added(goes_on=False),
+            _added(goes_on=lambda g, dL_dz, W: g),
             "Each use gets the g of the last one. The gradient has to be sent down, through W, from use to use.",
         ),
         Mistake(
             "sent down by the transposed",
-            lambda W, *rest: sum(_of_each_use(W, *rest, back=W.T)),
+            _added(goes_on=lambda g, dL_dz, W: dL_dz @ W.T),
             "On the way down it takes the wrong W: forward it is h W^T, so what is the derivative with respect to h?",
         ),
         Mistake(
             "forward by the transposed",
             lambda W, *rest: sum(_of_each_use(W.T, *rest)).T,
             "The forward pass takes h W: for row examples and W of shape (units, inputs) it is h W^T.",
+        ),
+        Mistake(
+            "past the layer loss",
+            _added(goes_on=lambda g, dL_dz, W: g @ W),
+            "g goes down past the layer loss, as in plain STE: send down what the derivative makes of it.",
+        ),
+        Mistake(
+            "g added up",
+            _added(goes_on=lambda g, dL_dz, W: g + dL_dz @ W),
+            "g is added up from use to use. Only the next use reads these outputs: g is replaced, and dW is added up.",
+        ),
+        Mistake(
+            "the last targets for all",
+            _added(target=lambda g, last: last),
+            "Each use takes the targets of the last one. Targets are made anew from the g that arrives.",
+        ),
+        Mistake(
+            "the last z for all",
+            _added(at=lambda Z, k: Z[-1]),
+            "Each use takes the derivative at the z of the last one. Keep every z on the way forward.",
+        ),
+        Mistake(
+            "front to back",
+            _front_to_back,
+            "The backward loop runs from the first use to the last. Where does g arrive?",
+        ),
+        Mistake(
+            "transposed",
+            lambda *inputs: tied_gradient(*inputs).T,
+            "dL/dW is transposed: from z = h W^T it has the units in its rows and the inputs in its columns.",
         ),
         Mistake(
             "outputs instead of inputs",

@@ -38,6 +38,7 @@ ANSWERS = {
             "property / nine tenths in the end": dict.fromkeys(LEFT, "nine tenths"),
             "property / all in the end": LEFT | {"sixth epoch": "all"},
             "property / a number": LEFT | {"sixth epoch": 0.75},
+            "property / fractions": {"first epoch": "9/10", "sixth epoch": "3/4"},
             "property / one word": "three quarters",
         },
     ),

@@ -61,6 +61,17 @@ def one_label(z, y):
     return (soft(z) - wanted) / len(y)
 
 
+def whole_columns(z, y):
+    gradient = soft(z)
+    gradient[:, y] -= 1
+    return gradient / len(y)
+
+
+def over_everything(z):
+    powers = torch.exp(z - z.max())
+    return powers / powers.sum()
+
+
 def output_of_labels(z, y):
     gradient = torch.zeros_like(z)
     for i, label in enumerate(y):
@@ -131,6 +142,16 @@ def rows_of_bias(z, h_below, W, g, derivative):
     return sent.T.matmul(h_below), sent, sent.matmul(W)
 
 
+def sent_past(z, h_below, W, g, derivative):
+    dW, db, _ = with_einsum(z, h_below, W, g, derivative)
+    return dW, db, torch.mm(g, W)
+
+
+def weights_past(z, h_below, W, g, derivative):
+    _, db, down = with_einsum(z, h_below, W, g, derivative)
+    return torch.einsum("bu,bi->ui", g, h_below), db, down
+
+
 def by_the_kit(z, h_below, W, g, derivative):
     leaf, below = W.clone().requires_grad_(), h_below.clone().requires_grad_()
     dW, down = torch.autograd.grad(sign(F.linear(below, leaf), "Hinge"), [leaf, below], g)
@@ -156,6 +177,10 @@ ANSWERS = {
             "labels only": output_of_labels,
             "log of the shares": output_with(lambda z: z - z.logsumexp(1, keepdim=True)),
             "the loss itself": lambda z, y: -sum(F.log_softmax(a, 0)[b] for a, b in zip(z, y, strict=True)) / len(y),
+            "softmax over everything": output_with(over_everything),
+            "columns of the labels": whole_columns,
+            "number of the label": lambda z, y: (soft(z) - y.unsqueeze(1)) / z.shape[0],
+            "shares forgotten": output_with(torch.zeros_like),
             "large scores": output_with(naive),
             "one shape only": one_label,
             "a list": lambda z, y: output_in_numpy(z, y).tolist(),
@@ -174,9 +199,16 @@ ANSWERS = {
             "weight with a sign": inner_with(lambda z, g, derivative: derivative(z, -g.sign()).mul(g)),
             "target not a sign": inner_with(lambda z, g, derivative: derivative(z, -1 * g)),
             "layer loss forgotten": inner_with(lambda z, g, derivative: g.clone()),
+            "arguments swapped": inner_with(lambda z, g, derivative: derivative(-g.sign(), z) * g.abs()),
+            "derivative at h": inner_with(lambda z, g, derivative: right(2.0 * (z > 0) - 1, g, derivative)),
+            "outputs as targets": inner_with(lambda z, g, derivative: derivative(z, (z > 0) * 2.0 - 1) * g.abs()),
+            "past the layer loss": sent_past,
+            "weights without the layer loss": weights_past,
+            "the step": inner_then(lambda dW, db, down, n: (dW.neg(), db.neg(), down)),
             "averaged once more": inner_then(lambda dW, db, down, n: (dW.div(n), db.div(n), down)),
             "averaged once more / from z on": inner_with(lambda z, g, derivative: right(z, g, derivative) / z.shape[0]),
             "bias not summed": rows_of_bias,
+            "bias in a row": inner_then(lambda dW, db, down, n: (dW, db.unsqueeze(0), down)),
             "bias averaged": inner_then(lambda dW, db, down, n: (dW, db.mul(1 / n), down)),
             "bias forgotten": lambda *inputs: tuple(example_by_example(*inputs)[i] for i in (0, 2)),
             "targets as inputs": inner_with(right, lambda h_below, down: -down.sign()),

@@ -45,6 +45,13 @@ def scale_for_vectors(z, g):
     return np.mean(sizes)
 
 
+def scale_by_examples(z, g):
+    sends = (tz(z, g) <= 1) & (g != 0)
+    if z.dim() == 1:
+        z, g, sends = z[:, None], g[:, None], sends[:, None]
+    return np.mean([float(a[b].abs().mean()) if b.any() else 0.0 for a, b in zip(g, sends, strict=True)])
+
+
 def target_for(zero):
     """Targets by comparing, with `zero` where g is 0."""
     return lambda z, g: z * torch.where(g > 0, -1.0, torch.where(g < 0, 1.0, zero))
@@ -155,6 +162,42 @@ def tied_with_inputs(which):
     return answer
 
 
+def tied_passing(on):
+    """An answer in which the use before gets another g: on(g, what is sent to z)."""
+
+    def answer(W, h, g, uses, derivative):
+        dW = 0 * W
+        for seen, z, _ in passed(W, h, uses)[::-1]:
+            sent = derivative(z, -g.sign()) * g.abs()
+            dW, g = dW + sent.T @ seen, on(g, sent)
+        return dW
+
+    return answer
+
+
+def tied_with_targets_of_the_last(W, h, g, uses, derivative):
+    t, dW = torch.where(g > 0, -1.0, torch.where(g < 0, 1.0, 0.0)), 0 * W
+    for seen, z, _ in reversed(passed(W, h, uses)):
+        sent = derivative(z, t) * g.abs()
+        dW, g = dW + sent.T @ seen, sent @ W
+    return dW
+
+
+def tied_at_the_last(W, h, g, uses, derivative):
+    steps = passed(W, h, uses)
+    return tied(sent=lambda z, g, derivative: derivative(steps[-1][1], -g.sign()) * g.abs())(W, h, g, uses, derivative)
+
+
+def tied_on_the_way_forward(W, h, g, uses, derivative):
+    total = 0
+    for _ in range(uses):
+        z = torch.nn.functional.linear(h, W)
+        sent = derivative(z, -g.sign()) * g.abs()
+        total = total + torch.outer(sent[0], h[0]) if len(h) == 1 else total + sent.T @ h
+        h, g = 1 - 2.0 * (z <= 0), sent @ W
+    return total
+
+
 def tied_by_the_kit(W, h, g, uses, derivative):
     W = W.clone().requires_grad_()
     for _ in range(uses):
@@ -187,6 +230,9 @@ ANSWERS = {
             "margin on the wrong side": scale_of(tz, lambda margin, g: margin >= 1),
             "kink open": scale_of(tz, lambda margin, g: (margin < 1) & (g.abs() > 0)),
             "window of SSTE": scale_of(lambda z, g: z, lambda z, g: (z >= -1) & (z <= 1) & (g != 0)),
+            "flips only": scale_of(tz, lambda margin, g: (margin <= 0) & (g != 0)),
+            "mean of means": scale_by_examples,
+            "share": lambda z, g: ((tz(z, g) <= 1) & (g != 0)).double().mean(),
             "sign kept": scale_of(tz, lambda margin, g: (margin <= 1) & (g != 0), size=lambda g: g),
             "upside down": lambda z, g: scale_by_sums(z, g) ** -1,
             "one over the batch": lambda z, g: 1.0 / z.shape[0],
@@ -208,6 +254,12 @@ ANSWERS = {
             "gradient not sent on": tied(to=lambda g, down: g),
             "sent down by the transposed": tied(down=lambda W: W.t()),
             "forward by the transposed": tied_forward_by_rows,
+            "past the layer loss": lambda W, *rest: tied_passing(lambda g, sent: g @ W)(W, *rest),
+            "g added up": lambda W, *rest: tied_passing(lambda g, sent: g + sent @ W)(W, *rest),
+            "the last targets for all": tied_with_targets_of_the_last,
+            "the last z for all": tied_at_the_last,
+            "front to back": tied_on_the_way_forward,
+            "transposed": lambda *inputs: tied_by_recursion(*inputs).t(),
             "outputs instead of inputs": tied_with_inputs(lambda steps, k: steps[k][2]),
             "the first input for all": tied_with_inputs(lambda steps, k: steps[0][0]),
             "sign(0) = 0": tied(unit=torch.sign),
