@@ -65,6 +65,15 @@ _WIRINGS = {
     "conv2 sees real numbers: one of the two thresholds is never called.": lambda b, x: (
         b.bn2(b.conv2(b.bn1(b.conv1(b.act1(x))))) + b.skip(x)
     ),
+    "conv2 sees real numbers: the threshold that stands behind the sum belongs in front of it.": lambda b, x: b.act2(
+        b.bn2(b.conv2(b.bn1(b.conv1(b.act1(x))))) + b.skip(x)
+    ),
+    "No threshold is called: both convolutions see real numbers.": lambda b, x: (
+        b.bn2(b.conv2(b.bn1(b.conv1(x)))) + b.skip(x)
+    ),
+    "bn2 belongs to the branch: here the sum passes it, and with it what the skip path carries.": lambda b, x: b.bn2(
+        b.conv2(b.act2(b.bn1(b.conv1(b.act1(x))))) + b.skip(x)
+    ),
     "The convolutions and the thresholds are right, but no batch norm is called.": lambda b, x: (
         b.conv2(b.act2(b.conv1(b.act1(x)))) + b.skip(x)
     ),
@@ -112,12 +121,24 @@ def _wrong_block(activation: type[nn.Module], before: int, width: int, stride: i
     return wrong
 
 
+def _computes(wiring, right, x: Tensor, obtained: Tensor) -> bool:
+    """Does this wiring of the right block give what was obtained? Not where its layers do not fit one another."""
+    try:
+        return torch.allclose(obtained, wiring(right, x), atol=1e-5)
+    except RuntimeError:
+        return False
+
+
 def _wrong_outputs(block, right, x: Tensor) -> str:
     leaves = [x.clone().requires_grad_() for _ in range(2)]
     try:
         obtained = block(leaves[0])
     except Exception as error:
-        way = "" if isinstance(right.skip, nn.Identity) else " (Does x pass self.skip on its way to the sum?)"
+        if "in-place" in str(error):
+            return "forward changes its input in place, and torch refuses: write x + ..., not x += ..."
+        way = " (Does x pass self.skip on its way to the sum?)"
+        if isinstance(right.skip, nn.Identity):
+            way = " (Has each 3x3 convolution padding=1?)" if "size of tensor" in str(error) else ""
         return f"forward raises {type(error).__name__} on x of shape {tuple(x.shape)}: {error}{way}"
     expected = right(leaves[1])
     if not isinstance(obtained, Tensor):
@@ -129,7 +150,9 @@ def _wrong_outputs(block, right, x: Tensor) -> str:
     if not torch.equal(leaves[0].detach(), x):
         return "forward changes its input x: make no use of x += ... or of other operations in place."
     if not torch.allclose(obtained, expected, atol=1e-5):
-        known = (hint for hint, wiring in _WIRINGS.items() if torch.allclose(obtained, wiring(right, x), atol=1e-5))
+        known = (hint for hint, wiring in _WIRINGS.items() if _computes(wiring, right, x, obtained))
+        if getattr(block.conv1, "stride", right.conv1.stride) != right.conv1.stride:
+            return "In Block conv1 has the stride, and conv2 sees the smaller image."
         return next(known, "forward computes something else. Follow the right-hand figure from x upwards.")
     if not obtained.requires_grad:
         return "forward runs without gradients: nothing could be learned."

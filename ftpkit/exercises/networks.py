@@ -47,13 +47,12 @@ def _measured(model, batches, reset: bool, momentum: float | None) -> nn.Module:
     return model
 
 
-def _alike(model: nn.Module, other: nn.Module) -> bool:
+_STATISTICS = ("running_mean", "running_var")
+
+
+def _alike(model: nn.Module, other: nn.Module, keys: tuple[str, ...] = _STATISTICS) -> bool:
     pairs = zip(_norms(model), _norms(other), strict=True)
-    return all(
-        torch.allclose(getattr(a, key), getattr(b, key), rtol=1e-4, atol=1e-5)
-        for a, b in pairs
-        for key in ("running_mean", "running_var")
-    )
+    return all(torch.allclose(getattr(a, key), getattr(b, key), rtol=1e-4, atol=1e-5) for a, b in pairs for key in keys)
 
 
 def _wrong_statistics(before: nn.Module, batches: list[Tensor]):
@@ -86,6 +85,8 @@ def _what_was_measured(before, batches, after) -> str:
     if _alike(after, fresh):
         return "What it kept is forgotten, but nothing new was measured: is it in training mode, its momentum not 0?"
     right = remeasured(copy.deepcopy(before), batches)
+    if _alike(after, right, ("running_mean",)):
+        return "The means are right, the variances are not: they too are measured anew, with n - 1 in place of n."
     if any(_alike(nn.ModuleList([a]), nn.ModuleList([b])) for a, b in zip(_norms(after), _norms(right), strict=True)):
         return "Some batch norms are right, others are not: `model.modules()` finds them at any depth."
     known = {
@@ -98,6 +99,12 @@ def _what_was_measured(before, batches, after) -> str:
     for hint, (reset, momentum) in known.items():
         if _alike(after, _measured(before, batches, reset, momentum)):
             return hint
+    for norm in _norms(fresh):
+        norm.num_batches_tracked.fill_(1)
+    if _alike(after, _measured(fresh, batches, False, None)):
+        return "The 0 and 1 of the start count as one batch more: `num_batches_tracked` has to be 0 again, too."
+    if _alike(after, _measured(before, [x for x in batches for _ in x.split(1)], True, None)):
+        return "Each batch counts by the number of its images: all are to count the same."
     if _alike(after, _measured(before, [torch.cat(batches)], True, None)):
         return "All images went through as one batch: each of the batches is to count the same, whatever its size."
     if _alike(after, _measured(before, batches[:1], True, None)):
@@ -171,6 +178,7 @@ def with_levels(k: int) -> nn.Module:
 
 
 _ON_STREAM = {"act1", "layer1.0.act2", "layer2.0.act2", "layer3.0.act2"}
+_ON_STAGES = {f"layer{stage}.act{n}" for stage in (1, 2, 3) for n in (1, 2)}
 _IN_BRANCHES = {"layer1.0.act1", "layer2.0.act1", "layer3.0.act1"}
 
 
@@ -185,6 +193,8 @@ def _wrong_levels(k: int):
         if "act_last" in found:
             return 'That is skip="real": there the stream meets no threshold that could be replaced.'
         if stray := set(found) - (_ON_STREAM | _IN_BRANCHES):
+            if not stray <= _ON_STAGES:
+                return f"A threshold stands at {min(stray - _ON_STAGES)}: replace those that are there, and add none."
             return f"{min(stray)} is one threshold too many: a stage is a chain of blocks, and its first is stage[0]."
         if missing := (_ON_STREAM | _IN_BRANCHES) - set(found):
             return f"{min(missing)} is a threshold no more."

@@ -222,6 +222,16 @@ _FACTOR = Exercise(
             "That is what all blocks between the two places do together; n equal factors f make f ** n.",
         ),
         Mistake(
+            "divided instead of a root",
+            lambda sizes, first, last: (sizes[:, first] / sizes[:, last]).mean() / (last - first),
+            "The factors of n blocks are multiplied, not added: take the n-th root, do not divide by n.",
+        ),
+        Mistake(
+            "last size taken for 1",
+            lambda sizes, first, last: np.exp(np.log(sizes[:, first]).mean() / (last - first)),
+            "The size at `last` need not be 1: divide by it.",
+        ),
+        Mistake(
             "whole chain",
             lambda sizes, first, last: np.exp(np.log(_factors(sizes, 0, sizes.shape[1] - 1)).mean()),
             "That is the whole chain, from the first place to the last: use `first` and `last`.",
@@ -237,6 +247,16 @@ _FACTOR = Exercise(
             "The sizes were averaged before anything else, so that the largest seeds count most: average logarithms.",
         ),
         Mistake(
+            "ratios averaged over seeds",
+            lambda sizes, first, last: (sizes[:, first] / sizes[:, last]).mean() ** (1 / (last - first)),
+            "The ratios were averaged over the seeds before the root was taken: average their logarithms.",
+        ),
+        Mistake(
+            "seeds multiplied",
+            lambda sizes, first, last: np.exp(np.log(_factors(sizes, first, last)).sum()),
+            "One seed is right; of several seeds the factors were multiplied, and the root is missing.",
+        ),
+        Mistake(
             "arithmetic mean over blocks",
             lambda sizes, first, last: (sizes[:, first:last] / sizes[:, first + 1 : last + 1]).mean(),
             "An arithmetic mean of the single factors is no factor of the whole: 1/2 and 2 make 1 together, not 1.25.",
@@ -245,6 +265,11 @@ _FACTOR = Exercise(
             "logarithm not undone",
             lambda sizes, first, last: np.log(_factors(sizes, first, last)).mean(),
             "That is the logarithm of the factor.",
+        ),
+        Mistake(
+            "logarithm to base 10 not undone",
+            lambda sizes, first, last: np.log10(_factors(sizes, first, last)).mean(),
+            "That is the factor's logarithm to base 10.",
         ),
         Mistake(
             "two logarithms mixed",
@@ -327,6 +352,24 @@ _WINDOWS = {
     ),
     "A window has two sides: P(z <= w) also counts everything below -w.": lambda w: math.sqrt(
         NormalDist().cdf(w - 1) * (1 + NormalDist().cdf(w))
+    ),
+    "A window has two sides, behind the sum, too: P(B <= w - 1) also counts B below -w - 1.": lambda w: math.sqrt(
+        NormalDist().cdf(w - 1) * (1 + _normal(w))
+    ),
+    "A window has two sides, in the branch, too: P(z <= w) also counts z below -w.": lambda w: math.sqrt(
+        _normal(w, 1) * (1 + NormalDist().cdf(w))
+    ),
+    "x is -1 or +1 with probability 1/2 each: take the mean of the two cases, not their sum.": lambda w: math.sqrt(
+        2 * _normal(w, 1) * (1 + _normal(w))
+    ),
+    "With x = 1, |x + B| <= w is no window around 0 for B: it reaches from -w - 1 to w - 1.": lambda w: math.sqrt(
+        max(0, _normal(w - 1)) * (1 + _normal(w))
+    ),
+    "The root is to be taken of the whole product, not of one factor.": lambda w: (
+        _normal(w, 1) * math.sqrt(1 + _normal(w))
+    ),
+    "The threshold behind the sum stands in front of the skip path, too, not only of the branch.": lambda w: math.sqrt(
+        1 + _normal(w, 1) * _normal(w)
     ),
     "That is the number for w = 1: put w into both integrals.": lambda w: math.sqrt(_normal(1, 1) * (1 + _normal(1))),
     "The threshold behind the sum has the window w, too.": lambda w: math.sqrt(_normal(1, 1) * (1 + _normal(w))),

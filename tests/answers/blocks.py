@@ -1,7 +1,6 @@
 """Answers to the exercise of notebook 07 about the block that keeps the skip path real."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from answers import Answers
@@ -92,6 +91,19 @@ def second_missing(self, x):
     return self.bn2(self.conv2(self.bn1(self.conv1(self.first(x))))) + self.skip(x)
 
 
+def second_behind_the_sum(self, x):
+    return self.second(second_missing(self, x))
+
+
+def both_missing(self, x):
+    return self.bn2(self.conv2(self.bn1(self.conv1(x)))) + self.skip(x)
+
+
+def sum_through_norm(self, x):
+    h = self.second(self.bn1(self.conv1(self.first(x))))
+    return self.bn2(self.conv2(h) + self.skip(x))
+
+
 def norms_forgotten(self, x):
     return self.conv2(self.second(self.conv1(self.first(x)))) + self.skip(x)
 
@@ -115,8 +127,13 @@ def in_place(self, x):
     return self.bn2(self.conv2(self.second(self.bn1(self.conv1(x))))) + kept
 
 
-def relu_besides(self, x):
-    return F.relu(InOneExpression.forward(self, x))
+def added_to_x(self, x):
+    x += no_sum(self, x)
+    return x
+
+
+def half_where_it_changes(self, x):
+    return InOneExpression.forward(self, x) / (2 if len(self.skip) else 1)
 
 
 class Shared(InOneExpression):
@@ -196,6 +213,18 @@ class NoStride(InOneExpression):
             self.skip[0].stride = (1, 1)
 
 
+class LateStride(InOneExpression):
+    def __init__(self, activation, before, width, stride):
+        super().__init__(activation, before, width, stride)
+        self.conv1.stride, self.conv2.stride = (1, 1), (stride, stride)
+
+
+class NoPadding(InOneExpression):
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.conv1.padding = (0, 0)
+
+
 def a_function(activation, before, width, stride):
     return lambda x: InOneExpression(activation, before, width, stride)(x)
 
@@ -212,6 +241,9 @@ ANSWERS = {
             "property / batch norm first": wired(norm_first),
             "property / first threshold missing": wired(first_missing),
             "property / second threshold missing": wired(second_missing),
+            "property / second threshold behind the sum": wired(second_behind_the_sum),
+            "property / both thresholds missing": wired(both_missing),
+            "property / sum through batch norm": wired(sum_through_norm),
             "property / batch norm forgotten": wired(norms_forgotten),
             "property / nothing added": wired(no_sum),
             "property / skip path alone": wired(lambda self, x: self.skip(x)),
@@ -219,7 +251,8 @@ ANSWERS = {
             "property / detached": wired(detached),
             "property / without gradients": wired(torch.no_grad()(InOneExpression.forward)),
             "property / in place": wired(in_place),
-            "property / something besides": wired(relu_besides),
+            "property / in place, added": wired(added_to_x),
+            "property / something besides where the shape changes": wired(half_where_it_changes),
             "property / nothing returned": wired(lambda self, x: None),
             "property / shared threshold": Shared,
             "property / thresholds made in forward": MadeEachTime,
@@ -230,6 +263,8 @@ ANSWERS = {
             "property / one batch norm twice": OneNormTwice,
             "property / larger convolution": Larger,
             "property / stride forgotten": NoStride,
+            "property / stride in conv2": LateStride,
+            "property / padding forgotten": NoPadding,
             "property / no module": a_function,
             "the kit's own": lambda *given: models.BasicBlock(*given, skip="real"),
             "raised": InOneExpression.forward,

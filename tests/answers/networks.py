@@ -9,13 +9,13 @@ from answers import Answers
 from ftpkit import QuantReLU, Sign, data, models, skips
 
 
-def each_by_hooks(model, batches):
+def each_by_hooks(model, batches, unbiased=True):
     """The statistics of every batch, seen from outside; batch norm's own bookkeeping is not used."""
     seen, norms = {}, [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
 
     def note(norm, inputs):
         x = inputs[0].detach()
-        seen.setdefault(norm, []).append((x.mean((0, 2, 3)), x.transpose(0, 1).flatten(1).var(1)))
+        seen.setdefault(norm, []).append((x.mean((0, 2, 3)), x.transpose(0, 1).flatten(1).var(1, unbiased=unbiased)))
 
     hooks = [norm.register_forward_pre_hook(note) for norm in norms]
     model.train()
@@ -52,6 +52,18 @@ def pass_through(model, batches, momentum=None, training=True, reset="reset_runn
         for x in batches:
             model(x)
     return model.eval()
+
+
+def reset_by_hand(model, batches):
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1)
+    return pass_through(model, batches, reset="")
+
+
+def weighted_by_size(model, batches):
+    return pass_through(model, [x for x in batches for _ in x])
 
 
 def reset_every_time(model, batches):
@@ -129,6 +141,13 @@ def into_the_stage(k):
     return net
 
 
+def behind_the_blocks(k):
+    net = models.ResNet(lambda: Sign("FTP-SH"), depth=8)
+    for stage in (net.layer1, net.layer2, net.layer3):
+        stage.append(QuantReLU(k, "FTP-SH"))
+    return net
+
+
 def taken_out(k):
     net = levels(k)
     net.layer2[0].act1 = nn.Identity()
@@ -159,6 +178,9 @@ ANSWERS = {
             "property / first batch only": lambda m, b: pass_through(m, b[:1]),
             "property / last batch left out": lambda m, b: pass_through(m, b[:2] if len(b) > 2 else b),
             "property / momentum of 1 / n": lambda m, b: pass_through(m, b, momentum=1 / len(b)),
+            "property / reset by hand": reset_by_hand,
+            "property / weighted by size": weighted_by_size,
+            "property / divided by n": lambda m, b: each_by_hooks(m, b, unbiased=False),
             "property / no statistics": without_statistics,
             "property / list of norms": returns_the_norms,
             "nothing returned": returns_nothing,
@@ -178,6 +200,7 @@ ANSWERS = {
             "property / one module everywhere": lambda k: levels(k, one=QuantReLU(k, "FTP-SH")),
             "property / real skip path": lambda k: levels(k, skip="real"),
             "property / put into the stage": into_the_stage,
+            "property / behind the blocks": behind_the_blocks,
             "property / taken out": taken_out,
             "property / another depth": lambda k: levels(k, depth=18),
             "property / last sum forgotten": last_sum_forgotten,
