@@ -85,6 +85,8 @@ ELSEWHERE = [  # with such a function, but no definition of the kit's code
     r"\operatorname{sign}(\max(a, b, c, d)) = \max(\operatorname{sign}(a), \operatorname{sign}(b), \operatorname{sign}(c), \operatorname{sign}(d))",  # noqa: E501
     r"\operatorname{sign}(B + x)",  # 07: a sum of random variables
     r"\max(0, 1 - t_i z_i)",  # 01: the hinge, instance by instance
+    r"\log \sum_c e^{z_{ic}}",  # 04: the cross-entropy, whose gradient exercise 3 compares with PyTorch's
+    r"\operatorname{sign}(W h_{k-1})",  # 04: a layer that is used several times
     r"\tanh z - \tanh(z - 1)",  # 06: compared with the code in its own cell
     r"\operatorname{clamp}(z, 0, 1)",
     r"\operatorname{clamp}(z, 0, r)",
