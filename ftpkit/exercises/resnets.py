@@ -47,6 +47,9 @@ def _miscounted(depth: int, pair) -> str:
 def _wrong_count(counted) -> str:
     if not isinstance(counted, dict) or set(counted) != set(_BLOCKS):
         return "It is to be a dictionary with the keys 18, 34 and 50."
+    given = {depth: pair[1] for depth, pair in counted.items() if isinstance(pair, tuple | list) and len(pair) == 2}
+    if given == {depth: _counted(depth)[0] - _counted(depth)[1] for depth in _BLOCKS}:
+        return "The second numbers are the thresholds in the branches: count those that cut the stream."
     hints = ((depth, _miscounted(depth, pair)) for depth, pair in counted.items())
     return next((f"Depth {depth}: {hint}" for depth, hint in hints if hint), "")
 
@@ -340,6 +343,9 @@ _WINDOWS = {
     "x + B has variance 2, but is not normal: x is -1 or +1. Take both cases apart.": lambda w: math.sqrt(
         _normal(w, 0, 2**0.5) * (1 + _normal(w))
     ),
+    "A variance of 2 is a standard deviation of 1.41. But x + B is not normal: x is -1 or +1.": lambda w: math.sqrt(
+        _normal(w, 0, 2) * (1 + _normal(w))
+    ),
     "The threshold behind the sum does not see B alone: there is x, too.": lambda w: math.sqrt(
         _normal(w) * (1 + _normal(w))
     ),
@@ -385,8 +391,10 @@ def _wrong_factor(w: float):
             return "It is to be one number."
         if math.isclose(factor, window_factor(w), abs_tol=4e-3):
             return ""
-        known = (hint for hint, does in _WINDOWS.items() if math.isclose(factor, does(w), abs_tol=1e-3))
-        return next(known, "Write down two probabilities first: that of the branch's window, and that behind the sum.")
+        hint, does = min(_WINDOWS.items(), key=lambda known: abs(factor - known[1](w)))
+        if math.isclose(factor, does(w), abs_tol=1e-3):
+            return hint
+        return "Write down two probabilities first: that of the branch's window, and that behind the sum."
 
     return wrong
 
