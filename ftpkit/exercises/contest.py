@@ -61,11 +61,11 @@ _ONE_OF = '{epoch}: one of "half", "three quarters", "nine tenths" or "all", ple
 _WHY_NOT = {
     ("first epoch", "half"): "First epoch: that asks for twice as many flips at twice the rate. But two fifths at the "
     "full rate is not far from the half that chance gives: is there room for so much?",
-    ("first epoch", "three quarters"): "First epoch: more is left. At either rate the random features are replaced.",
+    ("first epoch", "three quarters"): "First epoch: more is left. At either rate the random outputs are replaced.",
     ("first epoch", "all"): "First epoch: a little is lost. The weights do not come as far with smaller steps.",
     ("sixth epoch", "half"): "Sixth epoch: so it would be if the network made the same steps, only half as long. With "
     "another rate it soon is another network.",
-    ("sixth epoch", "nine tenths"): "Sixth epoch: now the random features are gone, and what flips is what the steps "
+    ("sixth epoch", "nine tenths"): "Sixth epoch: now the random outputs are gone, and what flips is what the steps "
     "shake. Does the rate then count for more, or for less?",
     ("sixth epoch", "all"): "Sixth epoch: the outputs do not come to rest, but smaller steps shake them less.",
 }
@@ -99,7 +99,7 @@ _PREDICTION = Exercise(
     mistakes=(),
     hints=(
         "An output flips when z passes 0. How far the weights move in an epoch depends on the rate. In proportion?",
-        "In the first epoch random features give way to learned ones, at any sensible rate. In the sixth they are "
+        "In the first epoch random outputs give way to learned ones, at any sensible rate. In the sixth they are "
         "there, and the steps shake them. In which of the two does the rate count for more?",
     ),
     explanation=(

@@ -138,7 +138,7 @@ _OUTPUT = Exercise(
 def inner_loop(
     z: Tensor, h_below: Tensor, W: Tensor, g: Tensor, derivative: Callable[[Tensor, Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What Algorithm 2 does in one hidden layer, between two matrix products.
+    """What Algorithm 2 does in one hidden layer on its way down.
 
     z: pre-activations, (batch, units), from z = h_below W^T + b. h_below: the layer's inputs, (batch, inputs).
     W: weights, (units, inputs). g: the gradient dL_{d+1}/dh that arrives at the outputs, (batch, units).
