@@ -20,8 +20,9 @@ class Difference:
         return self.low > 0 or self.high < 0
 
     def __str__(self):
-        verdict = "" if self.shown else ", no difference shown"
-        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]{verdict}"
+        mean, low, high = (round(value, 4) for value in (self.mean, self.low, self.high))  # as bands keep them: a tie
+        verdict = "" if self.shown else ", no difference shown"  # of hundredths is then broken alike everywhere
+        return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]{verdict}"
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> Difference:

@@ -3,6 +3,7 @@
 import copy
 
 import glossary
+import hygiene
 import pytest
 from planted import code, notebook, text
 
@@ -60,3 +61,13 @@ def test_what_is_not_linked_is_found(old, new, complaint):
     assert old in source
     linked["cells"][1]["source"] = source.replace(old, new)
     assert any(complaint in each for each in glossary.missing(linked, KNOWN)), glossary.missing(linked, KNOWN)
+
+
+NOTEBOOKS = sorted(glossary.FOLDER.glob("0*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_links_the_terms_that_it_uses(path):
+    known = glossary.terms(hygiene.read(glossary.FOLDER / glossary.PAGE))
+    assert len(known) >= 30
+    assert glossary.missing(hygiene.read(path), known) == []
