@@ -279,7 +279,7 @@ def test_a_question_is_asked_before_its_answer_is_shown():
     demo.tries[0].click()
     assert "is it still shown?" in demo.question.value and drive.alt(demo) == before
     demo.look.click()
-    assert "FTP-SH minus SSTE, signs: +0.25 [-0.22, +0.73], no difference shown" in drive.alt(demo)
+    assert "FTP-SH minus SSTE, signs: +0.26 [-0.22, +0.73], no difference shown" in drive.alt(demo)
     demo.reset.click()
     assert drive.alt(demo) == before and demo.question.value == ""
 

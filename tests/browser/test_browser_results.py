@@ -24,7 +24,7 @@ def from_the_start(demo):
 
 
 def test_by_keyboard(demo):
-    assert "FTP-SH minus SSTE, signs: +0.25 [-0.22, +0.73], no difference shown (10 pairs of runs)" in demo.text
+    assert "FTP-SH minus SSTE, signs: +0.26 [-0.22, +0.73], no difference shown (10 pairs of runs)" in demo.text
     alt = demo.changes(lambda: demo.press(demo.button("last"), "Space"))
     assert "last epoch: sign, SSTE 89.0 ± 0.2" in alt
     alt = demo.changes(lambda: demo.press(demo.button("staircases"), "Space"))
