@@ -149,9 +149,9 @@ class Demo:
         except Exception as error:
             self.say(f"{type(error).__name__}: {error}")
             raise
-        self.picture.value = picture._repr_mimebundle_()["text/html"]
         lines = (f"{html.escape(key)}: <b>{html.escape(value)}</b>" for key, value in self.numbers(result).items())
         self.text.value = f'<div role="status">{"".join(f"<div>{line}</div>" for line in lines)}</div>'
+        self.picture.value = picture._repr_mimebundle_()["text/html"]  # after the text: who sees it has the numbers
         self.say("")
         self._took = time.perf_counter() - began
 

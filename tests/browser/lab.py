@@ -198,7 +198,7 @@ class OnPage:
             self.page.keyboard.press(key)
 
     def changes(self, act, seconds: float = 20) -> str:
-        """Act, wait until the picture's alt text is another, and return it."""
+        """Act, wait until the picture's alt text is another, and return it. The numbers beneath arrive before it."""
         before = self.alt
         act()
         end = time.monotonic() + seconds
