@@ -11,14 +11,16 @@ import drive
 import ipywidgets as W
 import numpy as np
 import pytest
+import torch
 import traitlets
 from hypothesis import given, settings
 from matplotlib.figure import Figure
 
-from ftpkit import RULES, Rule, live, paired, race
+from ftpkit import RULES, Rule, data, live, paired, race, train
 from ftpkit.explore import RaceDemo, RaceState
 from ftpkit.explore.rivals import KIT
 from ftpkit.live import Busy
+from ftpkit.names import NETWORKS, as_activation
 
 TINY = dict(rival1="sign:FTP-SH", rival2="relu", rival3="", seeds=2, epochs=1, images=500)
 LONG = dict(rival1="sign:FTP-SH", rival2="relu", rival3="", seeds=5, epochs=5, images=10_000)
@@ -98,6 +100,22 @@ def test_the_numbers_are_the_paired_ones():
         assert ("no difference shown" in value) == (not difference.shown)
         assert (f"{a} above {b}" in said["What it shows"]) == difference.shown
         assert f"{difference.low:+.2f} to {difference.high:+.2f}" in demo.table.value
+
+
+@pytest.mark.parametrize("network", ["resnet8", "resnet8-real"])
+def test_residual_networks_race_as_train_fit_trains_them(network):
+    """Notebook 07's race, smaller: the same test images right and wrong, and a gradient in both of its layers."""
+    demo = RaceDemo(**TINY | {"network": network, "seeds": 1, "lr": 3e-2})
+    result = demo.run()
+    images = data.load("fashion-mnist-12k")
+    torch.manual_seed(0)
+    again = NETWORKS[network](as_activation("sign:FTP-SH"))
+    few = data.holdout(images.train, 500)[1]
+    train.fit(again, few, epochs=1, lr=3e-2, one_cycle=True, seed=0, progress=False)
+    right = train.predict(again, images.test, batch_size=100) == images.test.labels
+    assert (right.numpy() == result.progress.correct("sign:FTP-SH")[0]).all()
+    run = result.progress.runs[0]
+    assert all(np.isfinite(each).all() and np.min(each) > 0 for each in run.gradients) and run.flips
 
 
 def test_one_seed_shows_nothing_about_others():
